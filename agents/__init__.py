@@ -1,0 +1,1 @@
+"""etfgym learners: a convolutional DQN in PyTorch."""

@@ -1,0 +1,1 @@
+"""The experiments: train on the past, trade a test year, report."""

@@ -1,0 +1,1 @@
+"""The environments: `EtfTradingEnv` (one account) and `EtfTradingVectorEnv` (many), on the same kernel."""

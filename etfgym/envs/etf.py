@@ -1,0 +1,146 @@
+"""EtfTradingEnv: one account that trades one ETF for one year."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from etfgym.checks import one_of
+from etfgym.envs.accounts import Accounts, Observation
+from etfgym.envs.settings import Settings
+
+_ACTIVE = np.ones(1, np.bool_)
+
+
+class EtfTradingEnv(gym.Env[Any, Any]):
+    """Trade one ETF for one year, buying and selling some units a day.
+
+    **Timing.** The observation at day t is made of days <= t. The order fills at the open of day t + 1, and the
+    reward is known after that day's close.
+
+    **Observation.** The last 20 days x 6 columns (Open, High, Low, Close, Volume, Adj Close), shape (20, 6), float32.
+    `features="relative"`: prices over the window's last Close (Adj Close over its own last value), volume as the log
+    of its ratio to the window's mean. `features="raw"`: dollars and units traded. `observe_account=True`: a Dict of
+    `window` (20, 6) and `account` (3,): units' value as a share of equity, cash share, fraction of the year left.
+
+    **Actions.** Discrete(5): buy 20, buy 10, hold, sell 10, sell 20 units. An order that cash or holdings can't
+    cover is filled as far as they go (`order_policy="clip"`) or not at all (`"reject"`). No shorting, no borrowing.
+
+    **Reward.** `"pnl"`: change of equity over the initial cash, so that an episode's rewards add up to its return.
+    `"log"`: log return of equity. `"excess"`: pnl less that of all-in buy-and-hold under the same costs.
+
+    **Episode.** 20,000 dollars; `length` = 252 bars from the start; on the last bar what is held is sold at the
+    close, costs included, and the step is `terminated`. It is never `truncated`. A step is `decision_every` bars.
+
+    **Costs and dividends.** See `etfgym.ledger`: commission, fixed fee, slippage; dividends are paid in cash on the
+    ex-date, before the order fills.
+
+    **Info.** `ticker`; `date` of the last bar seen (numpy datetime64) and `price`, its Close, so that cash + units x
+    price = equity; of the last step: `requested` and `filled` units (signed; the closing sale is not counted),
+    `fees` and `dividends` in dollars (closing sale included); `cash`, `units`, `equity`; `action_mask` (5,) int8:
+    actions that would do something if filled at `price` (the next open is not known yet).
+
+    **Reset.** `options={"ticker": ..., "start": ...}` fix what would be drawn. Same seed, same episode.
+
+    Args:
+        render_mode: None, "rgb_array" or "human" (both need matplotlib).
+        **settings: Every keyword of `etfgym.envs.settings.Settings`; without any, it runs offline on builtin prices.
+
+    Raises:
+        ValueError: If a keyword is wrong, in one line.
+
+    Example:
+        >>> import gymnasium, etfgym
+        >>> env = gymnasium.make("etfgym/EtfTrading-v0", tickers="SP500", start="2017-12-29", length=251)
+        >>> observation, info = env.reset(seed=1)
+        >>> observation.shape, str(info["date"])
+        ((20, 6), '2017-12-29')
+        >>> observation, reward, terminated, truncated, info = env.step(0)  # buy 20
+        >>> str(info["date"]), info["filled"], round(info["cash"], 2)
+        ('2018-01-02', 20, 14626.89)
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's attribute)
+        "render_modes": ["human", "rgb_array"],
+        "render_fps": 10,
+    }
+
+    def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
+        if render_mode is not None:
+            one_of("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self._accounts = Accounts(Settings.from_keywords(settings), 1)
+        self.observation_space = self._accounts.observation_space
+        self.action_space = self._accounts.action_space
+        self._running = False
+        self._trace: list[tuple[int, int, float]] = []  # row, filled, equity: only kept to be drawn
+        self._window: Any = None
+
+    @property
+    def settings(self) -> Settings:
+        """The keywords in force."""
+        return self._accounts.settings
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Open a new account; see the class for `options`."""
+        super().reset(seed=seed)
+        self._accounts.open(_ACTIVE, self.np_random, options or {})
+        self._running = True
+        self._trace.clear()
+        return self._seen()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Order, and go on to the next decision.
+
+        Raises:
+            ValueError: If the action is not one of the action space.
+            gymnasium.error.ResetNeeded: If the episode is over.
+        """
+        if not self._running:
+            msg = "the episode is over; call reset() first"
+            raise gym.error.ResetNeeded(msg)
+        if not self.action_space.contains(action):
+            msg = f"action must be a whole number from 0 to {len(self._accounts.orders) - 1}, got {action!r}"
+            raise ValueError(msg)
+        rewards, terminated = self._accounts.step(np.array([action]), _ACTIVE)
+        over = bool(terminated[0])
+        self._running = not over
+        observation, info = self._seen()
+        return observation, float(rewards[0]), over, False, info
+
+    def render(self) -> npt.NDArray[np.uint8] | None:
+        """Draw price with buys and sells, and equity against buy-and-hold: an RGB array, or a window on the screen."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
+            return None
+        from etfgym.envs import render
+
+        figure = render.draw(self._accounts.market, self.settings, self._trace)
+        if self.render_mode == "rgb_array":
+            return render.to_rgb(figure)
+        self._window = render.show(figure, self._window, 1 / self.metadata["render_fps"])
+        return None
+
+    def close(self) -> None:
+        """Close the window on the screen, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _seen(self) -> tuple[Observation, dict[str, Any]]:
+        """Return observation and info of the one account, as scalars."""
+        observation = self._accounts.observe()
+        info = {key: value[0] for key, value in self._accounts.info().items()}
+        for key in ("price", "requested", "filled", "cash", "units", "equity", "fees", "dividends"):
+            info[key] = info[key].item()
+        info["ticker"] = str(info["ticker"])
+        if self.render_mode is not None:
+            self._trace.append((int(self._accounts.state["row"][0]), info["filled"], info["equity"]))
+            if self.render_mode == "human":
+                self.render()
+        if isinstance(observation, dict):
+            return {key: value[0] for key, value in observation.items()}, info
+        return observation[0], info

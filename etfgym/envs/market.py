@@ -1,0 +1,87 @@
+"""Market: checked tables laid end to end, as the kernel reads them, and the rows where an episode may start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from etfgym.checks import DateLike, as_day
+from etfgym.features import make_features
+from etfgym.ledger import implied_dividends
+from etfgym.prices import PriceError, PriceTable
+
+Start: TypeAlias = "DateLike | tuple[DateLike, DateLike] | None"
+
+
+class Market:
+    """The bars of one or more tables in flat arrays, with global row numbers.
+
+    Args:
+        tables: Checked tables.
+        window: Days that an observation shows.
+        features: Kind of window features, see `etfgym.features.FEATURES`.
+        length: Bars that an episode trades.
+
+    Raises:
+        PriceError: If a table is shorter than one window and one episode.
+
+    Attributes:
+        dates, open, close, dividend: Shape (N,), N being the sum of the tables' lengths; dollars a unit.
+        base, scale, shift: Shape (N, 6), float32, see `etfgym.features.Features`.
+        low, high: Shape (6,), float32, bounds of an observation's columns.
+        offset: Global row where each table begins, shape (number of tables,).
+    """
+
+    def __init__(self, tables: Sequence[PriceTable], *, window: int, features: str, length: int) -> None:
+        for table in tables:
+            if len(table) < window + length:
+                msg = f"{table.ticker}: {len(table)} bars are fewer than window + length = {window} + {length}; "
+                raise PriceError(msg + "fetch a longer history or make the episode shorter")
+        self.tables = tuple(tables)
+        self.window = window
+        self.length = length
+        self.offset = np.cumsum([0] + [len(table) for table in tables[:-1]])
+        self.tickers = np.array([table.ticker for table in tables])
+        self.dates = np.concatenate([table.dates for table in tables])
+        self.open = np.concatenate([table.open for table in tables])
+        self.close = np.concatenate([table.close for table in tables])
+        self.dividend = np.concatenate([implied_dividends(table.close, table.adj_close) for table in tables])
+        made = [make_features(features, table, window) for table in tables]
+        self.base = np.concatenate([part.base for part in made])
+        self.scale = np.concatenate([part.scale for part in made])
+        self.shift = np.concatenate([part.shift for part in made])
+        self.low, self.high = made[0].low, made[0].high
+
+    def start_rows(self, number: int, start: Start) -> tuple[int, int]:
+        """Return the global rows where an episode on table `number` may start: the first, and the last + 1.
+
+        An episode that starts at row s shows the window that ends at s, fills its first order at the open of s + 1
+        and is closed at the close of s + length.
+
+        Args:
+            number: Which table.
+            start: None for anywhere that fits; a date for the first bar on or after it; a pair for any bar between.
+
+        Raises:
+            ValueError: If no such row leaves room for window and length; names table and dates.
+        """
+        table = self.tables[number]
+        least, most = self.window - 1, len(table) - 1 - self.length
+        if start is None:
+            first, last = least, most
+        elif isinstance(start, tuple):
+            first = max(least, int(np.searchsorted(table.dates, as_day(start[0]))))
+            last = min(most, int(np.searchsorted(table.dates, as_day(start[1]), side="right")) - 1)
+        else:
+            first = last = int(np.searchsorted(table.dates, as_day(start)))
+        if not least <= first <= last <= most:
+            span = " to ".join(map(str, start)) if isinstance(start, tuple) else str(start)
+            msg = (
+                f"start={span}: on {table.ticker}, an episode of {self.length} bars can start from "
+                f"{table.dates[least]} to {table.dates[most]}; choose a date in there, or another length"
+            )
+            raise ValueError(msg)
+        offset = int(self.offset[number])
+        return offset + first, offset + last + 1

@@ -1,0 +1,92 @@
+"""Every keyword of the trading environments, in one place, checked when made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from etfgym.checks import as_day, one_of, whole_number
+from etfgym.envs.market import Start
+from etfgym.features import FEATURES
+from etfgym.ledger import Costs
+from etfgym.sources import Prices
+
+ORDER_POLICIES = ("clip", "reject")
+REWARDS = ("pnl", "log", "excess")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The keywords of `gymnasium.make("etfgym/EtfTrading-v0", ...)` and `make_vec`.
+
+    Raises:
+        ValueError: If a value is wrong; one line that says what was wanted.
+    """
+
+    prices: Prices = "builtin"
+    """A source name, a path, a PriceTable or several; see `etfgym.sources.load`."""
+    tickers: str | Sequence[str] | None = None
+    """Which of its tickers; None takes all. With several, each episode draws one."""
+    window: int = 20
+    """Days that an observation shows."""
+    units: Sequence[int] = (20, 10)
+    """Units that the buy actions order, in their order; the sell actions mirror them after hold."""
+    initial_cash: float = 20_000.0
+    """Dollars at the start."""
+    costs: Costs = field(default_factory=Costs)
+    """What trades cost."""
+    order_policy: str = "clip"
+    """An order that cash or holdings can't cover is filled as far as they go ("clip") or not at all ("reject")."""
+    features: str = "relative"
+    """Kind of window: "relative" (prices over the last Close, log volume over its mean) or "raw" (the bars)."""
+    observe_account: bool = False
+    """Show a Dict of `window` and `account` (units' share of equity, cash share, fraction of the year left)."""
+    reward: str = "pnl"
+    """"pnl": change of equity over initial cash; "log": log return; "excess": pnl less that of buy-and-hold."""
+    decision_every: int = 1
+    """Bars from one decision to the next; a step takes the account through that many."""
+    start: Start = None
+    """Last bar of the first window: a date (or the first bar after it), a pair to draw between, None for anywhere."""
+    length: int = 252
+    """Bars that an episode trades; on the last one everything is sold at the close."""
+
+    def __post_init__(self) -> None:
+        whole_number("window", self.window, 1)
+        whole_number("length", self.length, 1)
+        whole_number("decision_every", self.decision_every, 1)
+        if isinstance(self.units, int) or not len(self.units):
+            msg = f"units must be a sequence of whole numbers such as (20, 10), got {self.units!r}"
+            raise ValueError(msg)
+        for number in self.units:
+            whole_number("each of units", number, 1)
+        if not isinstance(self.costs, Costs):
+            hint = f"; write Costs(commission={self.costs})" if isinstance(self.costs, float) else ""
+            msg = f"costs must be an etfgym.ledger.Costs, got {self.costs!r}{hint}"
+            raise ValueError(msg)  # noqa: TRY004 (one kind of error for every wrong keyword)
+        if not 0 < self.initial_cash <= 1e12:
+            msg = f"initial_cash is in dollars, above 0 and at most 1e12, got {self.initial_cash!r}"
+            raise ValueError(msg)
+        one_of("order_policy", self.order_policy, ORDER_POLICIES)
+        one_of("features", self.features, FEATURES)
+        one_of("reward", self.reward, REWARDS)
+        if isinstance(self.start, tuple | list):
+            if len(self.start) != 2 or as_day(self.start[0]) > as_day(self.start[1]):
+                msg = f"start must be a date or a pair of dates, the earlier first, got {self.start!r}"
+                raise ValueError(msg)
+            object.__setattr__(self, "start", tuple(self.start))
+        elif self.start is not None:
+            as_day(self.start)
+
+    @classmethod
+    def from_keywords(cls, keywords: dict[str, Any]) -> Settings:
+        """Return the settings of an environment's keywords; an unknown one raises ValueError with the nearest."""
+        for name in keywords:
+            one_of("keyword", name, [known.name for known in fields(cls)])
+        return cls(**keywords)
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """Units that each action orders: the buys, hold, the sells mirrored; 20, 10, 0, -10, -20."""
+        buys = tuple(int(number) for number in self.units)
+        return (*buys, 0, *(-number for number in reversed(buys)))

@@ -1,0 +1,1 @@
+"""From a result folder to figures and one HTML page."""

@@ -1,0 +1,32 @@
+"""Real daily bars that need no network: two stock indices that ship with the `arch` package, 1999 to 2018.
+
+They are indices, not funds: they pay no dividends (Adj Close equals Close), and until about 2006 the published
+open of the S&P 500 is nearly always the last close, so an overnight gap there is not to be read as one. One unit is
+a stated fraction of the index, so that a unit costs about what a share of an ETF on it costs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+from etfgym.prices import MIN_BARS, PriceTable
+from etfgym.sources.selection import select
+
+UNIT_FRACTION = {"SP500": 1 / 10, "NASDAQ": 1 / 40}
+"""One unit as a fraction of the index: SPY was launched at a tenth of the S&P 500, QQQ at a fortieth of its index."""
+
+
+def load(tickers: Sequence[str] | None = None, *, min_bars: int = MIN_BARS) -> list[PriceTable]:
+    """Return the tables of "SP500" and "NASDAQ" (Composite), or of those named in `tickers`.
+
+    Raises:
+        PriceError: If a ticker is not one of the two.
+    """
+    tables = []
+    for ticker in select(UNIT_FRACTION, tickers, "builtin"):
+        frame = importlib.import_module(f"arch.data.{ticker.lower()}").load()
+        prices = ["Open", "High", "Low", "Close", "Adj Close"]
+        frame[prices] *= UNIT_FRACTION[ticker]
+        tables.append(PriceTable.from_frame(frame, ticker, "builtin (arch)", min_bars=min_bars))
+    return tables

@@ -1,0 +1,27 @@
+"""Choosing tickers out of those that a source has."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from etfgym.prices import PriceError
+
+
+def select(available: Iterable[str], wanted: Sequence[str] | None, where: str) -> list[str]:
+    """Return `wanted` if all of it is available, or all there is for None.
+
+    Raises:
+        PriceError: Naming the first unknown ticker, the nearest one, and what there is.
+    """
+    known = list(available)
+    if wanted is None:
+        return known
+    for ticker in wanted:
+        if ticker not in known:
+            near = difflib.get_close_matches(ticker, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+            msg = f"{ticker}: not in {where}{hint}; it has {', '.join(known[:10])}{more}"
+            raise PriceError(msg)
+    return list(wanted)
