@@ -63,4 +63,5 @@ def as_day(value: DateLike) -> np.datetime64:
     if np.isnat(day):
         msg = f"a date must look like '2019-01-02', got {value!r}"
         raise ValueError(msg)
-    return np.datetime64(day, "D")
+    whole_day: np.datetime64 = day.astype("datetime64[D]")
+    return whole_day

@@ -118,7 +118,9 @@ def liquidate(cash: float, units: int, price: float, rates: tuple[float, float, 
         return cash, 0.0
     commission, fixed_fee, slippage = rates
     value = units * (price * (1.0 - slippage))
-    fee = min(fixed_fee + commission * value, cash + value)
+    fee = fixed_fee + commission * value
+    if fee >= cash + value:  # not cash + (value - fee): that can round to just below zero
+        return 0.0, cash + value
     return cash + (value - fee), fee
 
 
@@ -192,15 +194,21 @@ def run_orders(
         costs: What trades cost.
         clip: See `fill_order`.
 
+    Raises:
+        ValueError: If prices or dividends are not one number for each order.
+
     Example:
         >>> one, free = np.ones(2), Costs(commission=0.0)
         >>> run_orders(np.array([5, 0]), 10 * one, 11 * one, 0 * one, initial_cash=100.0, costs=free).equity
         array([100., 105., 105.])
     """
-    columns = _run_orders(
-        np.asarray(orders, np.int64), open_prices, close_prices, dividends, float(initial_cash), costs.rates, clip
-    )
-    return Curves(*columns)
+    wanted = np.asarray(orders, np.int64)
+    opens, closes, paid = (np.asarray(path, np.float64) for path in (open_prices, close_prices, dividends))
+    if not wanted.shape == opens.shape == closes.shape == paid.shape == (wanted.size,):  # numba checks no bounds
+        shapes = ", ".join(str(path.shape) for path in (wanted, opens, closes, paid))
+        msg = f"orders, opens, closes and dividends must all have one shape (L,), got {shapes}"
+        raise ValueError(msg)
+    return Curves(*_run_orders(wanted, opens, closes, paid, float(initial_cash), costs.rates, clip))
 
 
 @numba.njit(cache=True)

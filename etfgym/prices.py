@@ -114,6 +114,10 @@ class PriceTable:
     def __len__(self) -> int:
         return self.dates.size
 
+    def __reduce__(self) -> tuple[type[PriceTable], tuple[object, ...]]:
+        # Copies and pickles go through the constructor, or their arrays would be writeable.
+        return type(self), (self.ticker, self.dates, self.bars, self.source, self.min_bars)
+
     def __repr__(self) -> str:
         return f"PriceTable({self.ticker}, {len(self)} bars, {self.dates[0]} to {self.dates[-1]}, {self.source})"
 
@@ -166,7 +170,8 @@ def _arrays(frame: pd.DataFrame, ticker: str) -> tuple[pd.DatetimeIndex, npt.NDA
     try:
         dates = pd.DatetimeIndex(raw_dates)
     except (ValueError, TypeError) as error:
-        msg = f"{ticker}: unreadable date ({error}); write dates as YYYY-MM-DD"
+        cure = "write dates as YYYY-MM-DD, without a UTC offset"
+        msg = f"{ticker}: unreadable date ({str(error).splitlines()[0][:120]}); {cure}"
         raise PriceError(msg) from None
     if dates.hasnans:
         msg = f"{ticker}: row {int(np.flatnonzero(dates.isna())[0])} has no date; remove the row or fill in its date"
@@ -206,8 +211,11 @@ def _repaired(
         dates, bars = dates[keep], bars[keep]
     whole = np.isfinite(bars).all(axis=1)
     if not whole.all():
-        changes.append(f"{int((~whole).sum())} rows with NaN dropped ({_some(dates[~whole])})")
-        dates, bars = dates[whole], bars[whole]
+        broken, kept = np.flatnonzero(~whole), np.flatnonzero(whole)
+        changes.append(f"{broken.size} rows with NaN dropped ({_some(dates[broken])})")
+        dates, bars = dates[kept], bars[kept]
+    if (bars[:, PRICE_COLUMNS] <= 0).any():  # refused by the checks, and nothing to divide by
+        return dates, bars, changes
     for row in np.flatnonzero(_looks_like_split(bars)):
         jump = _factor_steps(bars)[row]
         ratio = _split_ratio(jump)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from etfgym.checks import one_of
 from etfgym.envs import kernel
-from etfgym.envs.market import Market
+from etfgym.envs.market import Market, as_start
 from etfgym.envs.settings import REWARDS, Settings
 from etfgym.prices import COLUMNS
 from etfgym.sources import load
@@ -71,8 +71,9 @@ class Accounts:
         starts = self._starts
         if "start" in options:
             starts = starts.copy()
+            start = as_start(options["start"])
             for number in np.unique(tables):
-                starts[number] = self.market.start_rows(int(number), options["start"])
+                starts[number] = self.market.start_rows(int(number), start)
         rows = rng.integers(starts[tables, 0], starts[tables, 1])
         fresh = np.zeros(count, kernel.ACCOUNT)
         fresh["table"] = tables

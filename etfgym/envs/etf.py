@@ -60,7 +60,7 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         ((20, 6), '2017-12-29')
         >>> observation, reward, terminated, truncated, info = env.step(0)  # buy 20
         >>> str(info["date"]), info["filled"], round(info["cash"], 2)
-        ('2018-01-02', 20, 14626.89)
+        ('2018-01-02', 20, 14627.17)
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's attribute)
@@ -105,7 +105,7 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         if not self.action_space.contains(action):
             msg = f"action must be a whole number from 0 to {len(self._accounts.orders) - 1}, got {action!r}"
             raise ValueError(msg)
-        rewards, terminated = self._accounts.step(np.array([action]), _ACTIVE)
+        rewards, terminated = self._accounts.step(np.array([action], np.int64), _ACTIVE)
         over = bool(terminated[0])
         self._running = not over
         observation, info = self._seen()
@@ -116,6 +116,9 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         if self.render_mode is None:
             gym.logger.warn("render() needs a render_mode: make the environment with render_mode='rgb_array'")
             return None
+        if not self._trace:
+            msg = "there is nothing to draw yet; call reset() first"
+            raise gym.error.ResetNeeded(msg)
         from etfgym.envs import render
 
         figure = render.draw(self._accounts.market, self.settings, self._trace)

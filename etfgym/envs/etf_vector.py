@@ -69,9 +69,12 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         Raises:
             ValueError: If an option is unknown or can't be met.
         """
-        super().reset(seed=seed)
         rest = dict(options or {})
         which = self._checked_mask(rest.pop("reset_mask", self._all))
+        if not (which | (self._accounts.state["last"] > 0)).all():
+            msg = "the first reset must open every account; call reset() without reset_mask first"
+            raise ValueError(msg)
+        super().reset(seed=seed)
         self._accounts.open(which, self.np_random, rest)
         self._over &= ~which
         return self._accounts.observe(), self._info(which)

@@ -15,6 +15,22 @@ from etfgym.prices import PriceError, PriceTable
 Start: TypeAlias = "DateLike | tuple[DateLike, DateLike] | None"
 
 
+def as_start(value: Start | list[DateLike]) -> Start:
+    """Return a start as it was given, a pair as a tuple.
+
+    Raises:
+        ValueError: If it is neither None, nor a date, nor a pair of dates, the earlier first.
+    """
+    if not isinstance(value, tuple | list):
+        if value is not None:
+            as_day(value)
+        return value
+    if len(value) != 2 or as_day(value[0]) > as_day(value[1]):
+        msg = f"start must be a date or a pair of dates, the earlier first, got {value!r}"
+        raise ValueError(msg)
+    return value[0], value[1]
+
+
 class Market:
     """The bars of one or more tables in flat arrays, with global row numbers.
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from etfgym.checks import as_day, one_of, whole_number
-from etfgym.envs.market import Start
+import numpy as np
+
+from etfgym.checks import one_of, whole_number
+from etfgym.envs.market import Start, as_start
 from etfgym.features import FEATURES
 from etfgym.ledger import Costs
 from etfgym.sources import Prices
@@ -55,7 +57,7 @@ class Settings:
         whole_number("window", self.window, 1)
         whole_number("length", self.length, 1)
         whole_number("decision_every", self.decision_every, 1)
-        if isinstance(self.units, int) or not len(self.units):
+        if np.ndim(self.units) != 1 or not len(self.units):
             msg = f"units must be a sequence of whole numbers such as (20, 10), got {self.units!r}"
             raise ValueError(msg)
         for number in self.units:
@@ -70,13 +72,7 @@ class Settings:
         one_of("order_policy", self.order_policy, ORDER_POLICIES)
         one_of("features", self.features, FEATURES)
         one_of("reward", self.reward, REWARDS)
-        if isinstance(self.start, tuple | list):
-            if len(self.start) != 2 or as_day(self.start[0]) > as_day(self.start[1]):
-                msg = f"start must be a date or a pair of dates, the earlier first, got {self.start!r}"
-                raise ValueError(msg)
-            object.__setattr__(self, "start", tuple(self.start))
-        elif self.start is not None:
-            as_day(self.start)
+        object.__setattr__(self, "start", as_start(self.start))
 
     @classmethod
     def from_keywords(cls, keywords: dict[str, Any]) -> Settings:

@@ -6,20 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etfgym.prices import MIN_BARS, PriceError, PriceTable
-from etfgym.sources import builtin, worlds
+from etfgym.sources import builtin, files, worlds, yahoo
 from etfgym.sources.selection import select
 
 Prices = str | Path | PriceTable | Sequence[PriceTable]
 """A source name, a path, a table, or several tables."""
 
 
-def load(prices: Prices, tickers: str | Sequence[str] | None = None, *, min_bars: int = MIN_BARS) -> list[PriceTable]:
+def load(
+    prices: Prices,
+    tickers: str | Sequence[str] | None = None,
+    *,
+    repair: bool = False,
+    min_bars: int = MIN_BARS,
+) -> list[PriceTable]:
     """Return checked tables of daily bars.
 
     Args:
         prices: "builtin", "yahoo" (its cache, or a download), "world:NAME" or "world:NAME:SEED", the path of a CSV,
             of a folder of them or of a Parquet table, or tables that are there already.
         tickers: The ones wanted, in this order; one may be given as a string. None takes all there are.
+        repair: Mend what `PriceTable.from_frame` can mend in files and downloads; each change is printed.
         min_bars: Fewest bars a table may have.
 
     Raises:
@@ -46,9 +53,5 @@ def load(prices: Prices, tickers: str | Sequence[str] | None = None, *, min_bars
         if wanted is None:
             msg = "yahoo: say which tickers, for example tickers=['SPY']"
             raise PriceError(msg)
-        from etfgym.sources import yahoo
-
-        return yahoo.load(wanted, min_bars=min_bars)
-    from etfgym.sources import files
-
-    return files.load(Path(prices), wanted, min_bars=min_bars)
+        return yahoo.load(wanted, repair=repair, min_bars=min_bars)
+    return files.load(prices, wanted, repair=repair, min_bars=min_bars)

@@ -12,11 +12,14 @@ def select(available: Iterable[str], wanted: Sequence[str] | None, where: str) -
     """Return `wanted` if all of it is available, or all there is for None.
 
     Raises:
-        PriceError: Naming the first unknown ticker, the nearest one, and what there is.
+        PriceError: Naming the first unknown ticker, the nearest one, and what there is; or if none is wanted.
     """
     known = list(available)
     if wanted is None:
         return known
+    if not wanted:
+        msg = f"no ticker asked for; {where} has {', '.join(known[:10])}"
+        raise PriceError(msg)
     for ticker in wanted:
         if ticker not in known:
             near = difflib.get_close_matches(ticker, known, n=1)

@@ -97,7 +97,7 @@ def make_world(name: str, seed: int = 0, *, bars: int = 20 * 261, min_bars: int 
 def load(spec: str, tickers: Sequence[str] | None = None, *, min_bars: int = MIN_BARS) -> list[PriceTable]:
     """Return the world of a spec "NAME" or "NAME:SEED"; `tickers`, if given, must be the one it has."""
     name, _, seed = spec.partition(":")
-    if seed and not seed.isdigit():
+    if seed and not seed.isdecimal():
         msg = f"world:{spec}: the seed must be a whole number, as in world:{name}:3"
         raise ValueError(msg)
     table = make_world(name, int(seed or 0), min_bars=min_bars)

@@ -1,0 +1,152 @@
+"""A policy on a period of a table: BacktestResult, the account day by day and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etfgym import hindsight, metrics
+from etfgym.envs.etf import EtfTradingEnv
+from etfgym.ledger import Costs, Curves, implied_dividends, run_orders
+from etfgym.policies import Policy, Replay
+from etfgym.prices import PriceTable
+from etfgym.splits import Period
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """What one policy did on one ticker in one period.
+
+    `dates` has shape (L + 1,): the eve and the L days traded, as in `curves`. `open_prices` and `close_prices` are
+    those of the L days, dollars.
+    """
+
+    ticker: str
+    dates: npt.NDArray[np.datetime64]
+    curves: Curves
+    open_prices: npt.NDArray[np.float64]
+    close_prices: npt.NDArray[np.float64]
+    costs: Costs
+
+    @property
+    def total_return(self) -> float:
+        """Profit over initial cash, a fraction."""
+        return float(metrics.total_return(self.curves.equity))
+
+    @property
+    def sharpe(self) -> float:
+        """See `metrics.sharpe`; NaN if the account never moved."""
+        return float(metrics.sharpe(self.curves.equity))
+
+    @property
+    def max_drawdown(self) -> float:
+        """See `metrics.max_drawdown`."""
+        return float(metrics.max_drawdown(self.curves.equity))
+
+    @property
+    def quoted_value(self) -> float:
+        """Dollars bought and sold at the quoted prices, the closing sale included."""
+        at_open = float(np.abs(self.curves.filled[1:]) @ self.open_prices)
+        return at_open + self._sold_at_the_end * float(self.close_prices[-1])
+
+    @property
+    def turnover(self) -> float:
+        """Value bought and sold over initial cash."""
+        return self.quoted_value / float(self.curves.equity[0])
+
+    @property
+    def cost(self) -> float:
+        """Dollars lost to commission, fixed fees and slippage."""
+        return float(self.curves.fees.sum()) + self.quoted_value * self.costs.slippage_bps / 10_000
+
+    @property
+    def trades(self) -> int:
+        """Orders filled, the closing sale included."""
+        return int(np.count_nonzero(self.curves.filled)) + int(self._sold_at_the_end > 0)
+
+    @property
+    def _sold_at_the_end(self) -> int:
+        return int(self.curves.units[-2] + self.curves.filled[-1])
+
+
+def backtest(policy: Policy, table: PriceTable, period: Period, *, seed: int = 0, **keywords: Any) -> BacktestResult:
+    """Trade `period` with `policy` and return the account day by day.
+
+    Args:
+        policy: See `etfgym.policies.Policy`. Its `env_keywords`, if it has any, override `keywords`.
+        table: Prices, with at least a window before the period.
+        period: From `etfgym.splits`.
+        seed: Of the environment; the market itself has no chance in it.
+        **keywords: Of the environment, see `etfgym.envs.settings.Settings`.
+
+    Example:
+        >>> from etfgym.policies import BuyAndHold
+        >>> from etfgym.sources import load
+        >>> from etfgym.splits import split_by_year
+        >>> table = load("builtin", "SP500")[0]
+        >>> round(backtest(BuyAndHold(), table, split_by_year(table, 2018).test).total_return, 4)
+        -0.0678
+    """
+    keywords = keywords | getattr(policy, "env_keywords", {})
+    env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)
+    observation, _ = env.reset(seed=seed)
+    orders = np.zeros(period.days, np.int64)
+    state, first, over, day = None, np.ones(1, np.bool_), False, 0
+    while not over:
+        action, state = policy.predict(observation, state=state, episode_start=first, deterministic=True)
+        observation, _, over, _, info = env.step(int(action))
+        orders[day] = info["requested"]
+        day += env.settings.decision_every
+        first = np.zeros(1, np.bool_)
+    return _account(table, period, orders, env)
+
+
+def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Replay:
+    """Return the policy that plays the best orders of `period`, found with all of it known; see `etfgym.hindsight`.
+
+    Args:
+        table: Prices.
+        period: From `etfgym.splits`.
+        **keywords: Of the environment that the agent trades in.
+    """
+    settings = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords).settings
+    prices = _days(table, period)
+    orders = hindsight.best_orders(
+        *prices,
+        initial_cash=settings.initial_cash,
+        costs=settings.costs,
+        units=settings.units,
+        order_policy=settings.order_policy,
+        decision_every=settings.decision_every,
+    )
+    allowed = hindsight.allowed_orders(settings.units, settings.order_policy)
+    actions = [allowed.index(order) for order in orders.tolist()]
+    return Replay(actions, hindsight.env_keywords(settings.units, settings.order_policy))
+
+
+def _account(table: PriceTable, period: Period, orders: npt.NDArray[np.int64], env: EtfTradingEnv) -> BacktestResult:
+    """Return the account that these orders make, through the same ledger as the environment's."""
+    settings = env.settings
+    opens, closes, dividends = _days(table, period)
+    clip = settings.order_policy == "clip"
+    curves = run_orders(
+        orders, opens, closes, dividends, initial_cash=settings.initial_cash, costs=settings.costs, clip=clip
+    )
+    days = _rows(table, period)
+    dates = np.append(period.eve, table.dates[days])
+    return BacktestResult(table.ticker, dates, curves, opens, closes, settings.costs)
+
+
+def _rows(table: PriceTable, period: Period) -> slice:
+    """Return the rows of the days traded."""
+    first = int(np.searchsorted(table.dates, period.first))
+    return slice(first, first + period.days)
+
+
+def _days(table: PriceTable, period: Period) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return opens, closes and dividends of the days traded, each (L,)."""
+    rows = _rows(table, period)
+    return table.open[rows].copy(), table.close[rows].copy(), implied_dividends(table.close, table.adj_close)[rows]

@@ -1,0 +1,392 @@
+"""The figures of a report, each a PNG that can be shown alone: dates, seeds and buy-and-hold stand in it.
+
+Colours are those of Okabe and Ito (2008), told apart with any colour vision, and an agent has the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from etfgym.atomic import write_atomically
+from etfgym.report.tables import HINDSIGHT, HOLD, ONE_RUN, Cell, Comparison, Results
+
+COLOURS = {
+    HOLD: "#000000",
+    "ramped-buy-and-hold": "#E69F00",
+    "ma-cross": "#009E73",
+    "random": "#CC79A7",
+    HINDSIGHT: "#56B4E9",
+}
+LEARNER_COLOURS = ("#0072B2", "#D55E00", "#F0E442")
+
+STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9aa3ad",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 130,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "grid.color": "#e6e9ed",
+    "legend.frameon": False,
+    "text.parse_math": False,  # a ticker may hold a dollar sign
+    "xtick.color": "#4a5560",
+    "ytick.color": "#4a5560",
+}
+
+MOST_ROWS = 60
+MOST_PANELS_ALONE = 6
+MOST_TRADE_CELLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure's file, its heading, and a caption that says what to look for."""
+
+    path: Path
+    heading: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Dot:
+    """A mean with its interval, in percent; NaN where there is none."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def write_figures(
+    results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
+) -> list[Drawing]:
+    """Draw every figure that the results allow into the folder's `figures/`, each file whole or not at all.
+
+    Args:
+        results: Of `tables.load_results`.
+        cells: Of `tables.cell_table`, for every agent.
+        comparisons: Of `tables.compare`, for every agent.
+    """
+    curves = _curves(results)
+    drawers: list[tuple[str, str, Callable[[], tuple[Figure, str] | None]]] = [
+        ("returns", "Return of each ticker", lambda: _draw_returns(results, cells, comparisons)),
+        ("equity", "Growth of the account", lambda: _draw_growth(results, curves)),
+        ("drawdown", "Drawdown", lambda: _draw_drawdown(results, curves)),
+        ("trades", "Where it bought and sold", lambda: _draw_trades(results, cells, curves)),
+        ("share", "Share of the hindsight line", lambda: _draw_shares(results, cells, comparisons)),
+        ("costs", "Costs paid", lambda: _draw_costs(results, comparisons)),
+    ]
+    folder = results.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    drawings = []
+    for name, heading, draw in drawers:
+        path = folder / f"{name}.png"
+        with mpl.rc_context(STYLE):
+            drawn = draw()
+            if drawn is None:
+                path.unlink(missing_ok=True)  # of an earlier run of other agents
+                continue
+            figure, caption = drawn
+            figure.supxlabel(_conditions(results), fontsize=8, color="#5b6670")
+            write_atomically(path, lambda part, figure=figure: figure.savefig(part, format="png"))  # type: ignore[misc]
+        drawings.append(Drawing(path, heading, caption))
+    return drawings
+
+
+def _conditions(results: Results) -> str:
+    """Return what must stand beside any return: seeds and out-of-sample dates."""
+    counts = results.runs.groupby(["agent", "ticker", "year"]).size().groupby("agent").agg(["min", "max"])
+    seeds = ", ".join(
+        f"{agent} {low}" if low == high else f"{agent} {low}-{high}"
+        for agent, low, high in counts.loc[results.contenders].itertuples()
+    )
+    first, last = results.period
+    return f"out of sample {first} to {last}   |   seeds: {seeds or 'none needed'}   |   {results.costs_text}"
+
+
+def _colour(results: Results, agent: str) -> str:
+    learners = [name for name in results.agents if name not in COLOURS]
+    return COLOURS.get(agent) or LEARNER_COLOURS[learners.index(agent) % len(LEARNER_COLOURS)]
+
+
+# ------------------------------------------------------------------------------------------------ dots and intervals
+
+
+def _draw_returns(
+    results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
+) -> tuple[Figure, str]:
+    rows = {
+        agent: _rows(results, cells[agent], lambda cell: 1.0) | {"mean of all": _dot(found.mean, found.interval)}
+        for agent, found in comparisons.items()
+    }
+    figure = _dots(results, rows, "return in the test period")
+    return figure, (
+        "Dots are means over seeds, bars their 95 % bootstrap intervals; the black line is buy-and-hold. Look for dots "
+        "whose whole bar lies right of the black line, and at how many do not. A dot without a bar has one run."
+        + _merged_note(cells[HOLD])
+    )
+
+
+def _draw_shares(
+    results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
+) -> tuple[Figure, str] | None:
+    if np.isnan(comparisons[HOLD].share):
+        return None
+    rows = {}
+    for agent, found in comparisons.items():
+        reachable = [cell for cell in cells[agent] if cell.hindsight > 0]
+        if agent != HINDSIGHT and reachable:
+            total = _Dot(100 * found.share, np.nan, np.nan)
+            rows[agent] = _rows(results, reachable, lambda cell: cell.hindsight) | {"all profits": total}
+    figure = _dots(results, rows, "profit as a share of hindsight's")
+    return figure, (
+        "Hindsight is the best that any sequence of allowed orders could have earned, known only afterwards; it is a "
+        "ceiling and no strategy. Look at how far below 100 % everything stays, and whether an agent's share is larger "
+        "than buy-and-hold's. Bars are the 95 % intervals of the return over seeds. Below zero is a loss."
+        + _merged_note(cells[HOLD])
+    )
+
+
+def _merged_note(cells: Sequence[Cell]) -> str:
+    if len(cells) <= MOST_ROWS:
+        return ""
+    return " Each row is the mean over the ticker's test years, without intervals; the tables have them year by year."
+
+
+def _rows(results: Results, cells: Sequence[Cell], unit: Callable[[Cell], float]) -> dict[str, _Dot]:
+    """Return a dot for each cell, in units of `unit`, or for each ticker where there are too many cells."""
+    if len(cells) > MOST_ROWS:
+        by_ticker: dict[str, list[Cell]] = {}
+        for cell in cells:
+            by_ticker.setdefault(cell.ticker, []).append(cell)
+        return {
+            ticker: _Dot(100 * sum(cell.mean for cell in own) / sum(unit(cell) for cell in own), np.nan, np.nan)
+            for ticker, own in by_ticker.items()
+        }
+    several = len(results.years) > 1
+    return {
+        f"{cell.ticker} {cell.year}" if several else cell.ticker: _dot(
+            cell.mean / unit(cell), (cell.interval.low / unit(cell), cell.interval.high / unit(cell))
+        )
+        for cell in cells
+    }
+
+
+def _dot(mean: float, interval: tuple[float, float]) -> _Dot:
+    return _Dot(100 * mean, 100 * interval[0], 100 * interval[1])
+
+
+def _dots(results: Results, rows: Mapping[str, Mapping[str, _Dot]], label: str) -> Figure:
+    """Draw a row for each cell with a dot for each agent; the last row sums up and stands apart."""
+    *names, last = rows[HOLD]
+    names = [*sorted(names, key=lambda name: rows[HOLD][name].mean), last]
+    heights = {name: len(names) - place - 1.6 * (place == len(names) - 1) for place, name in enumerate(names)}
+    figure = Figure(figsize=(9, 2.2 + 0.34 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    movable = [agent for agent in rows if agent not in {HOLD, HINDSIGHT}]
+    for agent, dots in rows.items():
+        own = [name for name in names if name in dots]
+        shift = 0.0 if agent not in movable else 0.6 * ((movable.index(agent) + 0.5) / len(movable) - 0.5)
+        height = np.array([heights[name] for name in own]) - shift
+        mean, low, high = (np.array([getattr(dots[name], part) for name in own]) for part in ("mean", "low", "high"))
+        colour = _colour(results, agent)
+        if agent == HOLD:
+            axes.vlines(mean, height - 0.38, height + 0.38, color=colour, linewidth=2.2, label=agent, zorder=2)
+        elif agent == HINDSIGHT:
+            axes.plot(mean, height, "D", color=colour, markerfacecolor="white", markersize=5, label=agent)
+        else:
+            axes.hlines(height, low, high, color=colour, linewidth=2, alpha=0.75, zorder=3)
+            axes.plot(mean, height, "o", color=colour, markersize=4.5, label=agent, zorder=4)
+    axes.axvline(0, color="#9aa3ad", linewidth=1)
+    axes.axhline(heights[last] + 0.8, color="#9aa3ad", linewidth=1)
+    axes.set_yticks(list(heights.values()), list(heights))
+    axes.set_ylim(heights[last] - 0.7, len(names) + 0.7)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(PercentFormatter(decimals=0))
+    axes.set_xlabel(label)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=len(rows), handletextpad=0.3)
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ curves
+
+
+def _curves(results: Results) -> pd.DataFrame:
+    """Return the daily accounts with `growth` since the start and `drawdown` below the highest so far, in percent."""
+    runs = results.equity.groupby(ONE_RUN)["equity"]
+    growth = 100 * (results.equity["equity"] / runs.transform("first") - 1)
+    drawdown = 100 * (results.equity["equity"] / runs.cummax() - 1)
+    return results.equity.assign(growth=growth, drawdown=drawdown)
+
+
+def _draw_growth(results: Results, curves: pd.DataFrame) -> tuple[Figure, str]:
+    return _small_multiples(results, curves, "growth"), (
+        "The line is the mean over seeds, the band reaches from the worst seed to the best. Look whether the band lies "
+        "above buy-and-hold for most of the time, or only because of a few days. Hindsight is left out for the scale."
+        + " Every test year starts anew with the initial cash." * (len(results.years) > 1)
+        + " The first panel is the mean over all tickers." * _has_overview(results)
+    )
+
+
+def _draw_drawdown(results: Results, curves: pd.DataFrame) -> tuple[Figure, str]:
+    return _small_multiples(results, curves, "drawdown"), (
+        "How far each account stood below its highest value so far: the loss that had to be sat through. A smaller one "
+        "than buy-and-hold's can come from skill, or from holding less; compare the growth above. Line and band as "
+        "there." + " The first panel is the mean over all tickers." * _has_overview(results)
+    )
+
+
+def _has_overview(results: Results) -> bool:
+    return results.runs["ticker"].nunique() > MOST_PANELS_ALONE
+
+
+def _small_multiples(results: Results, curves: pd.DataFrame, column: str) -> Figure:
+    """Draw a panel for each ticker, headed by the mean over tickers where there are many."""
+    shown = curves[curves["agent"] != HINDSIGHT]
+    by_ticker = dict(iter(shown.groupby("ticker")))
+    overview = _has_overview(results)
+    across = min(len(by_ticker), 5 if overview else 2)
+    down = -(-len(by_ticker) // across)
+    figure = Figure(figsize=(11, (4 + 1.5 * down) if overview else 0.9 + 3 * down), layout="constrained")
+    grid = figure.add_gridspec(down + overview, across, height_ratios=[2.2] * overview + [1] * down)
+    if overview:
+        top = figure.add_subplot(grid[0, :])
+        _draw_panel(results, top, shown, column, "Mean over all tickers")
+    panels: list[Axes] = []
+    for place, (ticker, own) in enumerate(by_ticker.items()):
+        share = panels[0] if panels and overview else None
+        panel = figure.add_subplot(grid[place // across + overview, place % across], sharex=share, sharey=share)
+        _draw_panel(results, panel, own, column, str(ticker))
+        panels.append(panel)
+        if overview:
+            panel.tick_params(labelsize=7, labelleft=place % across == 0, labelbottom=place + across >= len(by_ticker))
+            panel.xaxis.get_offset_text().set_visible(False)
+    handles = (top if overview else panels[0]).get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper left", ncols=6)
+    return figure
+
+
+def _draw_panel(results: Results, axes: Axes, curves: pd.DataFrame, column: str, title: str) -> None:
+    for agent in [name for name in reversed(results.agents) if name in set(curves["agent"])]:
+        own = curves[curves["agent"] == agent]
+        label: str | None = agent
+        for _, year in own.groupby("year"):
+            wide = year.pivot(index="date", columns=["ticker", "seed"], values=column).ffill()
+            by_seed = wide.T.groupby(level="seed").mean().T  # (days, seeds): mean over tickers
+            colour, width = _colour(results, agent), 1.6 if agent in {HOLD, *results.headliners} else 1.0
+            axes.plot(by_seed.index, by_seed.mean(axis=1), color=colour, linewidth=width, label=label)
+            if by_seed.shape[1] > 1:
+                axes.fill_between(
+                    by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color=colour, alpha=0.18, linewidth=0
+                )
+            label = None
+    axes.axhline(0, color="#9aa3ad", linewidth=0.8)
+    axes.set_title(title)
+    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    _format_dates(axes)
+
+
+def _format_dates(axes: Axes) -> None:
+    locator = AutoDateLocator(maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+# ------------------------------------------------------------------------------------------------ trades and costs
+
+
+def _draw_trades(
+    results: Results, cells: Mapping[str, Sequence[Cell]], curves: pd.DataFrame
+) -> tuple[Figure, str] | None:
+    if not results.contenders:
+        return None
+    agent = results.contenders[0]
+    chosen = _chosen(cells[agent])
+    figure = Figure(figsize=(11, 0.9 + 3.1 * -(-len(chosen) // 2)), layout="constrained")
+    parts = np.ravel(figure.subfigures(-(-len(chosen) // 2), min(2, len(chosen))))
+    for part, (cell, why) in zip(parts, chosen, strict=False):
+        here = curves[(curves["ticker"] == cell.ticker) & (curves["year"] == cell.year)]
+        hold = here[here["agent"] == HOLD].drop_duplicates("date").set_index("date")["growth"]
+        seed = _median_seed(results, agent, cell)
+        own = here[(here["agent"] == agent) & (here["seed"] == seed)].set_index("date")
+        line, area = part.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        _draw_orders(line, area, hold, own, _colour(results, agent))
+        line.set_title(
+            f"{cell.ticker} {cell.year}{why}: {agent}, median seed {seed} of {cell.seeds}, "
+            f"{own['growth'].iloc[-1]:+.1f} %;\n{HOLD} {100 * cell.hold:+.1f} %"
+        )
+    which = "" if len(chosen) == len(cells[agent]) else " Shown are its best, median and worst against buy-and-hold."
+    return figure, (
+        f"Up: {agent} bought; down: it sold; drawn on buy-and-hold's growth, with the units it held at the close below."
+        f" One seed, the one of median return.{which} Look for purchases before rises and sales before falls; an area "
+        f"that only fills up is buy-and-hold by another name. The account is sold out at the last close."
+    )
+
+
+def _chosen(cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
+    """Return all cells if there are few, otherwise the best, the median and the worst against buy-and-hold."""
+    if len(cells) <= MOST_TRADE_CELLS:
+        return [(cell, "") for cell in cells]
+    ranked = sorted(cells, key=lambda cell: cell.mean - cell.hold)
+    return [(ranked[-1], " (best)"), (ranked[len(ranked) // 2], " (median)"), (ranked[0], " (worst)")]
+
+
+def _median_seed(results: Results, agent: str, cell: Cell) -> int:
+    """Return the seed of median return, of two the lower one's."""
+    runs = results.runs
+    own = runs[(runs["agent"] == agent) & (runs["ticker"] == cell.ticker) & (runs["year"] == cell.year)]
+    return int(own.sort_values(["total_return", "seed"])["seed"].iloc[(len(own) - 1) // 2])
+
+
+def _draw_orders(line: Axes, area: Axes, hold: pd.Series[float], own: pd.DataFrame, colour: str) -> None:
+    line.plot(hold.index, hold, color=COLOURS[HOLD], linewidth=1, label=HOLD)
+    for sign, marker, face in ((1, "^", colour), (-1, "v", "#D55E00")):
+        days = own.index[np.sign(own["filled"]) == sign].intersection(hold.index)
+        line.plot(days, hold[days], marker, color=face, markersize=4, alpha=0.8, markeredgewidth=0)
+    line.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    area.fill_between(own.index, own["units"], step="post", color=colour, alpha=0.35, linewidth=0)
+    area.set_ylim(bottom=0)
+    area.set_ylabel("units")
+    _format_dates(area)
+
+
+def _draw_costs(results: Results, comparisons: Mapping[str, Comparison]) -> tuple[Figure, str]:
+    paid = results.runs.groupby(["agent", "seed"])["costs"].mean()
+    agents = results.agents[::-1]
+    figure = Figure(figsize=(9, 1.6 + 0.4 * len(agents)), layout="constrained")
+    axes = figure.subplots()
+    for height, agent in enumerate(agents):
+        mean, measures = comparisons[agent].measures["costs"], comparisons[agent].measures
+        axes.barh(height, mean, color=_colour(results, agent), height=0.6)
+        axes.hlines(height, paid[agent].min(), paid[agent].max(), color="#4a5560", linewidth=1.5)
+        axes.annotate(
+            f"${mean:,.0f}, {measures['trades']:,.0f} trades, turnover {measures['turnover']:.1f}",
+            (max(mean, paid[agent].max()), height),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    axes.set_yticks(range(len(agents)), agents)
+    axes.margins(x=0.4)
+    axes.set_xlim(left=0)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda dollars, _: f"${dollars:,.0f}"))
+    return figure, (
+        "Fees and slippage that one account paid in one test period, the mean over cells and seeds; the thin line "
+        "reaches from the cheapest seed to the dearest. Look whether the costs alone explain what is missing to "
+        "buy-and-hold."
+    )
