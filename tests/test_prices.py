@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "a date that is none": (
         with_dates(lambda days: ["soon", *days[1:]]),
-        "TOY: unreadable date (*); write dates as YYYY-MM-DD",
+        "TOY: unreadable date (*soon); write dates as YYYY-MM-DD*",
     ),
     "a row without a date": (
         with_dates(lambda days: [*days[:3], None, *days[4:]]),

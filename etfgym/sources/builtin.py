@@ -1,8 +1,9 @@
 """Real daily bars that need no network: two stock indices that ship with the `arch` package, 1999 to 2018.
 
-They are indices, not funds: they pay no dividends (Adj Close equals Close), and until about 2006 the published
-open of the S&P 500 is nearly always the last close, so an overnight gap there is not to be read as one. One unit is
-a stated fraction of the index, so that a unit costs about what a share of an ETF on it costs.
+They are indices, not funds: they pay no dividends (Adj Close equals Close), and the published open of the S&P 500 is
+the last close on nearly every day until 2006 and on half of them from 2011 to 2013, so an overnight gap there is not
+to be read as one. One unit is a stated fraction of the index, so that a unit costs about what a share of an ETF on it
+costs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""What the experiment may learn and what it must not claim, out of sample."""
+
+import numpy as np
+import pytest
+
+from backtests.protocol import AGENTS, trade_test_year, train_dqn
+from etfgym.prices import PriceTable
+from etfgym.sources import load
+from etfgym.sources.worlds import make_world
+from etfgym.stats import paired_difference_interval
+
+YEAR = 2010
+
+
+def returns(agent, tables, seed=0, steps=0):
+    return [result.total_return for result in trade_test_year(agent, tables, YEAR, seed, steps)]
+
+
+def test_the_planted_signal_is_found_and_beats_buy_and_hold_out_of_sample_with_every_one_of_5_seeds():
+    for seed in range(5):
+        world = [make_world("planted", seed)]
+        learned, held = returns("dqn", world, seed, steps=3_000), returns("buy-and-hold", world)
+        assert learned[0] > held[0] + 0.2, f"seed {seed}"
+
+
+def test_on_random_walks_without_drift_nothing_is_claimed():
+    worlds = [make_world("random-walk", seed) for seed in range(5)]
+    learned = np.array([[returns("dqn", [world], seed, steps=2_000)[0] for seed in range(2)] for world in worlds])
+    held = np.array(returns("buy-and-hold", worlds))
+    interval = paired_difference_interval(learned, held, np.random.default_rng(0))
+    assert interval.low < 0
+
+
+def test_nothing_after_the_last_training_day_reaches_the_training_but_through_the_validation_year():
+    table = load("builtin", "NASDAQ")[0]
+    bars = table.bars.copy()
+    bars[table.dates >= np.datetime64("2017-01-01")] *= 2.0  # the test year and after; 2016 is for validation
+    changed = PriceTable(table.ticker, table.dates, bars, table.source)
+    agents = [train_dqn([prices], 2017, seed=0, steps=1_200) for prices in (table, changed)]
+    for before, after in zip(*(agent.online.state_dict().values() for agent in agents), strict=True):
+        assert np.array_equal(before, after)
+
+
+def test_the_weights_kept_are_those_of_the_best_validation_year(monkeypatch):
+    from backtests import protocol
+
+    seen = []
+    real = protocol.backtest
+
+    def noted(policy, table, period, **keywords):
+        result = real(policy, table, period, **keywords)
+        weights = [weights.clone() for weights in policy.online.state_dict().values()]
+        seen.append((result.total_return, weights))
+        return result
+
+    monkeypatch.setattr(protocol, "backtest", noted)
+    agent = train_dqn([make_world("planted", 1)], YEAR, seed=0, steps=1_500)
+    best = max(seen, key=lambda entry: entry[0])[1]
+    assert len(seen) == protocol.CHECKS
+    for kept, weights in zip(agent.online.state_dict().values(), best, strict=True):
+        assert np.array_equal(kept, weights)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_every_agent_trades_every_table_in_its_test_year(agent):
+    tables = load("builtin")
+    results = trade_test_year(agent, tables, 2017, seed=1, steps=1_100)
+    assert [result.ticker for result in results] == ["SP500", "NASDAQ"]
+    for result in results:
+        assert str(result.dates[1]) == "2017-01-03"
+        assert str(result.dates[-1]) == "2017-12-29"
+        assert result.curves.units[-1] == 0
+        assert np.allclose(result.curves.equity[-1], result.curves.cash[-1])
