@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from etfgym.report.html import write_report
 
 from backtests.jobs import SETTINGS, list_jobs, run_jobs
 from backtests.protocol import AGENTS
 from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.checks import one_of
-from etfgym.report import summary_text, write_report
+from etfgym.report.tables import load_results, summary_text
 from etfgym.sources.universes import universe
 from etfgym.splits import split_by_year
 
@@ -77,8 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     write_atomically(asked.out / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1)))
     report = write_report(asked.out)
-    print(summary_text(asked.out))
-    print(f"\nreport: {report}")
+    print(f"\n{summary_text(load_results(asked.out))}\n\nreport: {report}")
     return 0
 
 

@@ -71,5 +71,5 @@ def drawdown(equity: Floats) -> Floats:
 
 def _check(equity: Floats) -> None:
     if equity.ndim == 0 or equity.shape[-1] < 2 or not bool(np.all(equity > 0)):  # NaN fails `> 0` as well
-        msg = f"equity must have two days or more, all positive numbers; got shape {equity.shape}, {equity.tolist()!s:.60}"
+        msg = f"equity must have two days or more, all positive numbers; got {equity.tolist()!s:.60}"
         raise ValueError(msg)

@@ -160,6 +160,10 @@ def _arrays(frame: pd.DataFrame, ticker: str) -> tuple[pd.DatetimeIndex, npt.NDA
         cure = "download with auto_adjust=False" if missing == ["Adj Close"] else f"wanted: {', '.join(COLUMNS)}"
         msg = f"{ticker}: missing column {', '.join(missing)}; {cure}"
         raise PriceError(msg)
+    twice = [name for name in COLUMNS if (frame.columns == name).sum() > 1]
+    if twice:
+        msg = f"{ticker}: column {', '.join(twice)} is there more than once; keep the right one"
+        raise PriceError(msg)
     if frame.empty:
         msg = f"{ticker}: the table is empty; check the symbol and the dates asked for"
         raise PriceError(msg)

@@ -72,9 +72,7 @@ def test_with_a_decision_every_few_days_it_orders_on_those_days_only(market, cas
     plan = best_orders(
         *market, initial_cash=cash, costs=Costs(), units=(4, 2), order_policy="reject", decision_every=every
     )
-    ends = (
-        final_cash(o, market, cash, Costs(), clip=False, every=every) for o in product(orders, repeat=decisions)
-    )
+    ends = (final_cash(o, market, cash, Costs(), clip=False, every=every) for o in product(orders, repeat=decisions))
     assert plan.size == decisions
     assert final_cash(plan, market, cash, Costs(), clip=False, every=every) == pytest.approx(max(ends), abs=1e-9)
 

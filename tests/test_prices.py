@@ -88,6 +88,10 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda frame: frame.drop(columns=["Open", "Volume"]),
         "TOY: missing column Open, Volume; wanted: Open, High, Low, Close, Volume, Adj Close",
     ),
+    "a column twice": (
+        lambda frame: pd.concat([frame, frame["Close"]], axis=1),
+        "TOY: column Close is there more than once; keep the right one",
+    ),
     "no rows": (lambda frame: frame.iloc[:0], "TOY: the table is empty; check the symbol and the dates asked for"),
     "no dates": (
         lambda frame: frame.reset_index(drop=True),

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
@@ -95,7 +95,7 @@ def write_figures(
     drawings = []
     for name, heading, draw in drawers:
         path = folder / f"{name}.png"
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
             drawn = draw()
             if drawn is None:
                 path.unlink(missing_ok=True)  # of an earlier run of other agents
@@ -130,7 +130,7 @@ def _draw_returns(
     results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
 ) -> tuple[Figure, str]:
     rows = {
-        agent: _rows(results, cells[agent], lambda cell: 1.0) | {"mean of all": _dot(found.mean, found.interval)}
+        agent: _rows(results, cells[agent], lambda _: 1.0) | {"mean of all": _dot(found.mean, found.interval)}
         for agent, found in comparisons.items()
     }
     figure = _dots(results, rows, "return in the test period")
@@ -301,7 +301,7 @@ def _draw_panel(results: Results, axes: Axes, curves: pd.DataFrame, column: str,
 
 
 def _format_dates(axes: Axes) -> None:
-    locator = AutoDateLocator(maxticks=6)
+    locator = AutoDateLocator(minticks=3, maxticks={MONTHLY: 8})
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
@@ -317,7 +317,7 @@ def _draw_trades(
     agent = results.contenders[0]
     chosen = _chosen(cells[agent])
     figure = Figure(figsize=(11, 0.9 + 3.1 * -(-len(chosen) // 2)), layout="constrained")
-    parts = np.ravel(figure.subfigures(-(-len(chosen) // 2), min(2, len(chosen))))
+    parts = figure.subfigures(-(-len(chosen) // 2), min(2, len(chosen)), squeeze=False).flat
     for part, (cell, why) in zip(parts, chosen, strict=False):
         here = curves[(curves["ticker"] == cell.ticker) & (curves["year"] == cell.year)]
         hold = here[here["agent"] == HOLD].drop_duplicates("date").set_index("date")["growth"]

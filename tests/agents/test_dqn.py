@@ -130,7 +130,7 @@ def test_an_update_is_one_clipped_adam_step_on_the_huber_loss():
     assert float(functional.smooth_l1_loss(error * 0, error).detach()) == pytest.approx(loss, rel=1e-5)
 
 
-def test_equal_seeds_give_equal_weights_and_different_ones_different(mdp):
+def test_equal_seeds_give_equal_weights_and_different_ones_different():
     def trained(seed):
         envs = EtfTradingVectorEnv(4, observe_account=True, tickers="SP500")
         agent = DQN(envs.single_observation_space, 5, DQNConfig(learning_starts=100), seed)
