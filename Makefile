@@ -30,7 +30,7 @@ venv: .venv/installed
 	@echo "setting up .venv; this downloads packages once and takes a few minutes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip
-	$(BIN)/pip install --quiet --progress-bar on --constraint constraints.txt --editable ".[$(EXTRAS)]" --group dev
+	$(BIN)/pip install --constraint constraints.txt --editable ".[$(EXTRAS)]" --group dev
 	@touch $@
 
 clean:

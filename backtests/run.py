@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from etfgym.report.html import write_report
 
 from backtests.jobs import SETTINGS, list_jobs, run_jobs
 from backtests.protocol import AGENTS
 from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.checks import one_of
+from etfgym.report.html import write_report
 from etfgym.report.tables import load_results, summary_text
 from etfgym.sources.universes import universe
 from etfgym.splits import split_by_year

@@ -88,7 +88,7 @@ def backtest(policy: Policy, table: PriceTable, period: Period, *, seed: int = 0
         >>> from etfgym.splits import split_by_year
         >>> table = load("builtin", "SP500")[0]
         >>> round(backtest(BuyAndHold(), table, split_by_year(table, 2018).test).total_return, 4)
-        -0.0678
+        -0.0674
     """
     keywords = keywords | getattr(policy, "env_keywords", {})
     env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)

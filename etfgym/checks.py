@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 import operator
 from collections.abc import Iterable
 from datetime import date
@@ -48,6 +49,18 @@ def whole_number(name: str, value: object, least: int) -> int:
         msg = f"{name} must be a whole number of at least {least}, got {value!r}"
         raise ValueError(msg)
     return number
+
+
+def real_number(name: str, value: object) -> float:
+    """Return `value` as a float if it is a number; a bool is none.
+
+    Raises:
+        ValueError: Saying what came.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        msg = f"{name} must be a number, got {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 (one kind of error for every wrong setting)
+    return float(value)
 
 
 def as_day(value: DateLike) -> np.datetime64:

@@ -75,6 +75,7 @@ def make_features(name: str, table: PriceTable, window: int) -> Features:
         ValueError: If there is no such kind.
 
     Example:
+        >>> from etfgym.prices import CLOSE
         >>> from etfgym.sources import load
         >>> table = load("builtin", "SP500")[0]
         >>> features = make_features("relative", table, window=20)

@@ -51,8 +51,8 @@ def best_orders(
         ValueError: If the units are so many that the states can't be listed.
 
     Example:
-        >>> rise = np.array([10.0, 20.0])
-        >>> best_orders(rise, rise, 0 * rise, initial_cash=30.0, costs=Costs(), order_policy="clip").tolist()
+        >>> opens, closes = np.array([10.0, 20.0]), np.array([15.0, 25.0])
+        >>> best_orders(opens, closes, 0 * opens, initial_cash=30.0, costs=Costs()).tolist()
         [2, 0]
     """
     orders = np.array(allowed_orders(units, order_policy), np.int64)

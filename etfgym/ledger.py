@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import register_jitable
 
-ALL = 10**12
+from etfgym.checks import real_number
+
+ALL = 10**18
 """An order of this many units means as many as cash or holdings allow (under the order policy "clip")."""
 
 DIVIDEND_ROUNDING = 5e-6
@@ -40,6 +42,8 @@ class Costs:
     """Basis points by which a buy fills above and a sale below the quoted price, in [0, 1000)."""
 
     def __post_init__(self) -> None:
+        for name in ("commission", "fixed_fee", "slippage_bps"):
+            real_number(name, getattr(self, name))
         if not 0 <= self.commission < 0.1:
             fix = self.commission / 10_000
             hint = f" (basis points? then write {fix:g})" if 0 < fix < 0.1 else ""

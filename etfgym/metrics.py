@@ -37,7 +37,7 @@ def sharpe(equity: Floats) -> Floats:
 
     Example:
         >>> float(sharpe(np.array([100.0, 101.0, 100.0, 102.0])).round(4))
-        6.9613
+        6.9872
     """
     _check(equity)
     returns = equity[..., 1:] / equity[..., :-1] - 1.0

@@ -36,6 +36,8 @@ FACTOR_ROUNDING = 1e-4
 """Relative slack for Adj Close / Close: published columns carry two to six decimals."""
 SPLIT_FRACTION = 0.30
 """A one-day 'distribution' of 30 % of the Close or more is read as an unapplied split (3:2 is 33 %)."""
+MOST_WIDENED = 0.01
+"""Share of the days (or three) on which High and Low may be widened; on more, the columns don't belong together."""
 _SPLITS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 50.0)
 
 
@@ -90,8 +92,9 @@ class PriceTable:
 
         With `repair=True` these faults are mended and each change is printed to standard error: a timezone
         (dropped, the exchange's calendar day kept), unsorted or duplicate dates (sorted, the last kept), rows
-        with NaN (dropped), High or Low that do not hold Open and Close (widened), an unapplied split (applied to
-        the bars before it). Nothing is ever mended without `repair=True`; all other faults are always refused.
+        with NaN (dropped), High or Low that do not hold Open and Close on a few days (widened), an unapplied split of
+        a usual ratio (applied to the bars before it). Nothing is mended without `repair=True`; all other faults are
+        always refused.
 
         Raises:
             PriceError: Naming ticker, first offending date and cure.
@@ -232,7 +235,7 @@ def _repaired(
     high = bars[:, : CLOSE + 1].max(axis=1)
     low = bars[:, : CLOSE + 1].min(axis=1)
     narrow = (bars[:, HIGH] < high) | (bars[:, LOW] > low)
-    if narrow.any() and not _bars_adjusted_but_close_not(bars):
+    if 0 < narrow.sum() <= max(3, MOST_WIDENED * len(bars)):
         bars[:, HIGH], bars[:, LOW] = high, low
         changes.append(
             f"High and Low widened to hold Open and Close on {int(narrow.sum())} days ({_some(dates[narrow])})"
@@ -273,9 +276,17 @@ def _check(ticker: str, dates: npt.NDArray[np.datetime64], bars: npt.NDArray[np.
         )
         raise PriceError(msg + "not; download all of them with auto_adjust=False")
     body = bars[:, [OPEN, LOW, CLOSE]].max(axis=1)
-    refuse(bars[:, HIGH] < body, "High is below Open, Low or Close", "pass repair=True to widen High and Low")
+    refuse(
+        bars[:, HIGH] < body,
+        "High is below Open, Low or Close",
+        "pass repair=True to widen High and Low on a few such days",
+    )
     body = bars[:, [OPEN, HIGH, CLOSE]].min(axis=1)
-    refuse(bars[:, LOW] > body, "Low is above Open, High or Close", "pass repair=True to widen High and Low")
+    refuse(
+        bars[:, LOW] > body,
+        "Low is above Open, High or Close",
+        "pass repair=True to widen High and Low on a few such days",
+    )
     _check_adjustment(bars, refuse)
     if dates.size < min_bars:
         msg = (
@@ -291,7 +302,7 @@ def _check_adjustment(bars: npt.NDArray[np.float64], refuse: Callable[[npt.NDArr
     refuse(
         split,
         "Close jumps and Adj Close does not, by a fraction that looks like an unapplied split",
-        "pass repair=True to apply it, or fetch split-adjusted bars",
+        "pass repair=True to apply it if it is a usual one such as 2:1, or fetch split-adjusted bars",
     )
     cure = "take Close and Adj Close from one download"
     falls = np.append(False, jump < 1 - FACTOR_ROUNDING)

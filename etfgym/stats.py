@@ -39,38 +39,48 @@ class Interval(NamedTuple):
 NO_INTERVAL = Interval(float("nan"), float("nan"))
 
 
-def mean_interval(scores: Floats, rng: np.random.Generator) -> Interval:
+def mean_interval(scores: Floats, rng: np.random.Generator, groups: npt.ArrayLike | None = None) -> Interval:
     """Return the interval of the mean over tasks and runs, for these very tasks: only their runs are resampled.
 
     Args:
         scores: Shape (tasks, runs), any unit; NaN where a task lacks a run.
         rng: Draws the resamples.
+        groups: A label for each task, shape (tasks,). Column by column, tasks of one label come from the same run,
+            such as one network that traded them all: their luck is shared, so they are drawn together. None: none do.
 
     Returns:
         `NO_INTERVAL` if any task has a single run: one run says nothing of its own chance.
 
     Raises:
-        ValueError: If there is no task, or one without a run.
+        ValueError: If there is no task, or one without a run, or if tasks of a group lack different runs.
 
     Example:
         >>> interval = mean_interval(np.array([[0.0, 0.1, 0.2], [0.3, 0.4, 0.5]]), np.random.default_rng(0))
         >>> round(interval.low, 2), round(interval.high, 2)
-        (0.18, 0.32)
+        (0.17, 0.33)
         >>> mean_interval(np.array([[0.1], [0.2]]), np.random.default_rng(0))
         Interval(low=nan, high=nan)
     """
     runs, counts = _packed(scores)
     if counts.min() < 2:
         return NO_INTERVAL
-    means = np.zeros(RESAMPLES)
-    for task, count in zip(runs, counts, strict=True):
-        drawn = rng.integers(count, size=(RESAMPLES, count))
-        means += _stretched(task[:count])[drawn].mean(axis=1)
-    return _percentiles(means / counts.size)
+    labels = _labels(scores, groups)
+    totals = np.zeros(RESAMPLES)
+    for label in range(labels.max() + 1):
+        together = runs[labels == label].sum(axis=0)  # (runs,)
+        together = together[~np.isnan(together)]
+        drawn = rng.integers(together.size, size=(RESAMPLES, together.size))
+        totals += _stretched(together)[drawn].mean(axis=1)
+    return _percentiles(totals / counts.size)
 
 
 def paired_difference_interval(
-    scores: Floats, baseline: Floats, rng: np.random.Generator, *, deterministic: bool = False
+    scores: Floats,
+    baseline: Floats,
+    rng: np.random.Generator,
+    groups: npt.ArrayLike | None = None,
+    *,
+    deterministic: bool = False,
 ) -> Interval:
     """Return the interval of the mean of score minus baseline, for other tasks of the kind and other runs.
 
@@ -82,13 +92,14 @@ def paired_difference_interval(
         scores: Shape (tasks, runs); NaN where a task lacks a run.
         baseline: The score to beat in each task, shape (tasks,), without chance.
         rng: Draws the resamples.
+        groups: See `mean_interval`.
         deterministic: Whether the scores have no chance in them, so that a single run is all there is to know.
 
     Returns:
         `NO_INTERVAL` if there is a single task, or if any task has a single run unless `deterministic`.
 
     Raises:
-        ValueError: If there is no task, one without a run, or one without a baseline.
+        ValueError: As `mean_interval`, or if a task has no baseline.
 
     Example:
         >>> scores, baseline = np.array([[0.1], [0.2], [0.0]]), np.array([0.0, 0.0, 0.0])
@@ -103,26 +114,45 @@ def paired_difference_interval(
     tasks = counts.size
     if tasks < 2 or (counts.min() < 2 and not deterministic):
         return NO_INTERVAL
+    labels = _labels(scores, groups)
     means = np.nanmean(runs, axis=1)  # (tasks,)
     runs += (_stretched(means) - means)[:, None]
     drawn = rng.integers(tasks, size=(RESAMPLES, tasks))
-    totals = np.zeros(drawn.shape)  # (RESAMPLES, tasks): the sum of the runs drawn in each task drawn
+    totals = np.zeros(drawn.shape)  # the sum of the runs drawn in each task drawn
     for draw in range(int(counts.max())):
-        chosen = runs[drawn, rng.integers(counts[drawn])]
+        luck = rng.random(drawn.shape)
+        if groups is not None:
+            luck = np.take_along_axis(luck, labels[drawn], axis=1)
+        chosen = runs[drawn, (luck * counts[drawn]).astype(np.int64)]
         totals += np.where(draw < counts[drawn], chosen, 0.0)
     return _percentiles((totals / counts[drawn]).mean(axis=1))
 
 
 def _packed(scores: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return each task's runs in rising order, the missing last, and how many it has."""
+    """Return each task's runs with the missing ones moved to the end, and how many it has."""
     if scores.ndim != 2 or scores.size == 0 or bool(np.isinf(scores).any()):
         msg = f"scores must be finite or NaN, shape (tasks, runs), with one of each or more; got shape {scores.shape}"
         raise ValueError(msg)
-    counts = (~np.isnan(scores)).sum(axis=1)
+    missing = np.isnan(scores)
+    counts = (~missing).sum(axis=1)
     if counts.min() == 0:
         msg = f"every task needs a run with a score; task {int(np.argmin(counts))} has none"
         raise ValueError(msg)
-    return np.sort(scores, axis=1), counts  # sorting puts NaN last
+    return np.take_along_axis(scores, np.argsort(missing, axis=1, kind="stable"), axis=1), counts
+
+
+def _labels(scores: Floats, groups: npt.ArrayLike | None) -> npt.NDArray[np.int64]:
+    """Return the group of each task, numbered from 0; each is its own where no groups are given."""
+    if groups is None:
+        return np.arange(scores.shape[0])
+    names, labels = np.unique(np.asarray(groups), return_inverse=True)
+    missing = np.isnan(scores)
+    for label, name in enumerate(names):
+        of_group = missing[labels == label]
+        if (of_group != of_group[0]).any():
+            msg = f"tasks of one group must have the same runs, those of group {name} don't"
+            raise ValueError(msg)
+    return labels
 
 
 def _stretched(values: Floats) -> Floats:

@@ -110,6 +110,21 @@ def test_an_order_for_everything_leaves_too_little_for_one_unit_more(cash, price
     assert left - price * (1 + commission) < 1e-12 * cash  # in exact numbers it is below zero
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    units=st.integers(1, 10_000),
+    cents=st.integers(1, 100_000),
+    costs=st.sampled_from([FREE, Costs(), Costs(commission=0.003, fixed_fee=1.1), Costs(slippage_bps=7)]),
+)
+def test_cash_that_covers_an_order_to_the_last_digit_fills_it(units, cents, costs):
+    commission, fixed_fee, slippage = costs.rates
+    value = units * (cents / 100 * (1 + slippage))
+    cash = value + (fixed_fee + commission * value)
+    for clip in (True, False):
+        assert fill_order(cash, 0, units, cents / 100, costs.rates, clip)[:3] == (0.0, units, units)
+    assert fill_order(np.nextafter(cash, 0.0), 0, units, cents / 100, costs.rates, False)[2] == 0
+
+
 # A day, by hand
 
 

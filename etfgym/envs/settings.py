@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from etfgym.checks import one_of, whole_number
+from etfgym.checks import one_of, real_number, whole_number
 from etfgym.envs.market import Start, as_start
 from etfgym.features import FEATURES
-from etfgym.ledger import Costs
+from etfgym.ledger import ALL, Costs
 from etfgym.sources import Prices
 
 ORDER_POLICIES = ("clip", "reject")
@@ -61,12 +61,17 @@ class Settings:
             msg = f"units must be a sequence of whole numbers such as (20, 10), got {self.units!r}"
             raise ValueError(msg)
         for number in self.units:
-            whole_number("each of units", number, 1)
+            if whole_number("each of units", number, 1) > ALL:
+                msg = f"each of units must be at most {ALL}, got {number}"
+                raise ValueError(msg)
         if not isinstance(self.costs, Costs):
             hint = f"; write Costs(commission={self.costs})" if isinstance(self.costs, float) else ""
             msg = f"costs must be an etfgym.ledger.Costs, got {self.costs!r}{hint}"
             raise ValueError(msg)  # noqa: TRY004 (one kind of error for every wrong keyword)
-        if not 0 < self.initial_cash <= 1e12:
+        if not isinstance(self.observe_account, bool):
+            msg = f"observe_account must be True or False, got {self.observe_account!r}"
+            raise ValueError(msg)  # noqa: TRY004 (see above)
+        if not 0 < real_number("initial_cash", self.initial_cash) <= 1e12:
             msg = f"initial_cash is in dollars, above 0 and at most 1e12, got {self.initial_cash!r}"
             raise ValueError(msg)
         one_of("order_policy", self.order_policy, ORDER_POLICIES)
@@ -77,7 +82,10 @@ class Settings:
     @classmethod
     def from_keywords(cls, keywords: dict[str, Any]) -> Settings:
         """Return the settings of an environment's keywords; an unknown one raises ValueError with the nearest."""
-        for name in keywords:
+        for name, value in keywords.items():
+            if name in (cost.name for cost in fields(Costs)):
+                msg = f"{name} is part of costs: write costs=etfgym.ledger.Costs({name}={value!r})"
+                raise ValueError(msg)
             one_of("keyword", name, [known.name for known in fields(cls)])
         return cls(**keywords)
 

@@ -16,10 +16,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from etfgym.atomic import write_atomically
-from etfgym.report.tables import HINDSIGHT, HOLD, ONE_RUN, Cell, Comparison, Results
+from etfgym.report.results import HINDSIGHT, HOLD, NO_RANDOMNESS, ONE_RUN, Results
+from etfgym.report.tables import Cell, Comparison, percent
 
 COLOURS = {
     HOLD: "#000000",
@@ -108,14 +109,13 @@ def write_figures(
 
 
 def _conditions(results: Results) -> str:
-    """Return what must stand beside any return: seeds and out-of-sample dates."""
-    counts = results.runs.groupby(["agent", "ticker", "year"]).size().groupby("agent").agg(["min", "max"])
+    """Return what must stand beside any return: out-of-sample dates, costs and seeds."""
+    counts = results.runs.groupby(ONE_RUN[:3]).size().groupby("agent").agg(["min", "max"])
     seeds = ", ".join(
-        f"{agent} {low}" if low == high else f"{agent} {low}-{high}"
-        for agent, low, high in counts.loc[results.contenders].itertuples()
+        f"{agent} {low}" if low == high else f"{agent} {low}-{high}" for agent, low, high in counts.itertuples()
     )
     first, last = results.period
-    return f"out of sample {first} to {last}   |   seeds: {seeds or 'none needed'}   |   {results.costs_text}"
+    return f"out of sample {first} to {last};  {results.costs_text}\nseeds: {seeds}"
 
 
 def _colour(results: Results, agent: str) -> str:
@@ -133,7 +133,7 @@ def _draw_returns(
         agent: _rows(results, cells[agent], lambda _: 1.0) | {"mean of all": _dot(found.mean, found.interval)}
         for agent, found in comparisons.items()
     }
-    figure = _dots(results, rows, "return in the test period")
+    figure = _dots(results, rows, "return in the test period  (bars: 95 % bootstrap interval over seeds)")
     return figure, (
         "Dots are means over seeds, bars their 95 % bootstrap intervals; the black line is buy-and-hold. Look for dots "
         "whose whole bar lies right of the black line, and at how many do not. A dot without a bar has one run."
@@ -150,9 +150,9 @@ def _draw_shares(
     for agent, found in comparisons.items():
         reachable = [cell for cell in cells[agent] if cell.hindsight > 0]
         if agent != HINDSIGHT and reachable:
-            total = _Dot(100 * found.share, np.nan, np.nan)
+            total = _dot(found.share, found.share_interval)
             rows[agent] = _rows(results, reachable, lambda cell: cell.hindsight) | {"all profits": total}
-    figure = _dots(results, rows, "profit as a share of hindsight's")
+    figure = _dots(results, rows, "profit as a share of hindsight's  (bars: 95 % bootstrap interval over seeds)")
     return figure, (
         "Hindsight is the best that any sequence of allowed orders could have earned, known only afterwards; it is a "
         "ceiling and no strategy. Look at how far below 100 % everything stays, and whether an agent's share is larger "
@@ -194,7 +194,7 @@ def _dots(results: Results, rows: Mapping[str, Mapping[str, _Dot]], label: str) 
     """Draw a row for each cell with a dot for each agent; the last row sums up and stands apart."""
     *names, last = rows[HOLD]
     names = [*sorted(names, key=lambda name: rows[HOLD][name].mean), last]
-    heights = {name: len(names) - place - 1.6 * (place == len(names) - 1) for place, name in enumerate(names)}
+    heights = {name: len(names) - place - 0.5 * (place == len(names) - 1) for place, name in enumerate(names)}
     figure = Figure(figsize=(9, 2.2 + 0.34 * len(names)), layout="constrained")
     axes = figure.subplots()
     movable = [agent for agent in rows if agent not in {HOLD, HINDSIGHT}]
@@ -212,11 +212,11 @@ def _dots(results: Results, rows: Mapping[str, Mapping[str, _Dot]], label: str) 
             axes.hlines(height, low, high, color=colour, linewidth=2, alpha=0.75, zorder=3)
             axes.plot(mean, height, "o", color=colour, markersize=4.5, label=agent, zorder=4)
     axes.axvline(0, color="#9aa3ad", linewidth=1)
-    axes.axhline(heights[last] + 0.8, color="#9aa3ad", linewidth=1)
+    axes.axhline(heights[last] + 0.75, color="#9aa3ad", linewidth=1)
     axes.set_yticks(list(heights.values()), list(heights))
     axes.set_ylim(heights[last] - 0.7, len(names) + 0.7)
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_formatter(PercentFormatter(decimals=0))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}%"))
     axes.set_xlabel(label)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=len(rows), handletextpad=0.3)
     return figure
@@ -231,6 +231,26 @@ def _curves(results: Results) -> pd.DataFrame:
     growth = 100 * (results.equity["equity"] / runs.transform("first") - 1)
     drawdown = 100 * (results.equity["equity"] / runs.cummax() - 1)
     return results.equity.assign(growth=growth, drawdown=drawdown)
+
+
+def _bands(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return mean, min and max over seeds by ticker, agent, year and date; a row of NaN parts the years."""
+    keys = ["ticker", "agent", "year", "date"]
+    bands = curves.groupby(keys)[column].agg(["mean", "min", "max"]).reset_index()
+    breaks = bands.groupby(keys[:3]).tail(1).assign(mean=np.nan, min=np.nan, max=np.nan)
+    return pd.concat([bands, breaks]).sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _mean_over_tickers(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the curves of each seed's mean over tickers; a ticker without a bar that day keeps its last value."""
+    means = []
+    for _, own in curves.groupby(["agent", "year"]):
+        wide = own.pivot(index="date", columns=["ticker", "seed"], values=column).ffill()
+        by_seed = wide.T.groupby(level="seed").mean().T.melt(ignore_index=False, value_name=column).reset_index()
+        means.append(
+            by_seed.assign(agent=own["agent"].iloc[0], year=own["year"].iloc[0], ticker="Mean over all tickers")
+        )
+    return pd.concat(means, ignore_index=True)
 
 
 def _draw_growth(results: Results, curves: pd.DataFrame) -> tuple[Figure, str]:
@@ -257,46 +277,47 @@ def _has_overview(results: Results) -> bool:
 def _small_multiples(results: Results, curves: pd.DataFrame, column: str) -> Figure:
     """Draw a panel for each ticker, headed by the mean over tickers where there are many."""
     shown = curves[curves["agent"] != HINDSIGHT]
-    by_ticker = dict(iter(shown.groupby("ticker")))
+    by_ticker = dict(iter(_bands(shown, column).groupby("ticker")))
     overview = _has_overview(results)
     across = min(len(by_ticker), 5 if overview else 2)
     down = -(-len(by_ticker) // across)
-    figure = Figure(figsize=(11, (4 + 1.5 * down) if overview else 0.9 + 3 * down), layout="constrained")
+    figure = Figure(figsize=(11, (4 + 1.5 * down) if overview else 1.2 + 3 * down), layout="constrained")
     grid = figure.add_gridspec(down + overview, across, height_ratios=[2.2] * overview + [1] * down)
-    if overview:
-        top = figure.add_subplot(grid[0, :])
-        _draw_panel(results, top, shown, column, "Mean over all tickers")
     panels: list[Axes] = []
-    for place, (ticker, own) in enumerate(by_ticker.items()):
+    if overview:
+        mean = _bands(_mean_over_tickers(shown, column), column)
+        _draw_panel(results, figure.add_subplot(grid[0, :]), mean)
+    for place, bands in enumerate(by_ticker.values()):
         share = panels[0] if panels and overview else None
         panel = figure.add_subplot(grid[place // across + overview, place % across], sharex=share, sharey=share)
-        _draw_panel(results, panel, own, column, str(ticker))
+        _draw_panel(results, panel, bands)
         panels.append(panel)
         if overview:
             panel.tick_params(labelsize=7, labelleft=place % across == 0, labelbottom=place + across >= len(by_ticker))
             panel.xaxis.get_offset_text().set_visible(False)
-    handles = (top if overview else panels[0]).get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper left", ncols=6)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=6,
+        title="line: mean over seeds, band: lowest to highest seed",
+        alignment="left",
+    )
     return figure
 
 
-def _draw_panel(results: Results, axes: Axes, curves: pd.DataFrame, column: str, title: str) -> None:
-    for agent in [name for name in reversed(results.agents) if name in set(curves["agent"])]:
-        own = curves[curves["agent"] == agent]
-        label: str | None = agent
-        for _, year in own.groupby("year"):
-            wide = year.pivot(index="date", columns=["ticker", "seed"], values=column).ffill()
-            by_seed = wide.T.groupby(level="seed").mean().T  # (days, seeds): mean over tickers
-            colour, width = _colour(results, agent), 1.6 if agent in {HOLD, *results.headliners} else 1.0
-            axes.plot(by_seed.index, by_seed.mean(axis=1), color=colour, linewidth=width, label=label)
-            if by_seed.shape[1] > 1:
-                axes.fill_between(
-                    by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color=colour, alpha=0.18, linewidth=0
-                )
-            label = None
+def _draw_panel(results: Results, axes: Axes, bands: pd.DataFrame) -> None:
+    for place, agent in enumerate(results.agents):
+        own = bands[bands["agent"] == agent]
+        if own.empty:
+            continue
+        colour, above = _colour(results, agent), 3 + len(results.agents) - place
+        width = 1.6 if agent in {HOLD, *results.headliners} else 1.0
+        axes.plot(own["date"], own["mean"], color=colour, linewidth=width, label=agent, zorder=above)
+        if not own["min"].equals(own["max"]):
+            axes.fill_between(own["date"], own["min"], own["max"], color=colour, alpha=0.18, linewidth=0)
     axes.axhline(0, color="#9aa3ad", linewidth=0.8)
-    axes.set_title(title)
-    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    axes.set_title(bands["ticker"].iloc[0])
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}%"))
     _format_dates(axes)
 
 
@@ -316,25 +337,31 @@ def _draw_trades(
         return None
     agent = results.contenders[0]
     chosen = _chosen(cells[agent])
-    figure = Figure(figsize=(11, 0.9 + 3.1 * -(-len(chosen) // 2)), layout="constrained")
-    parts = figure.subfigures(-(-len(chosen) // 2), min(2, len(chosen)), squeeze=False).flat
-    for part, (cell, why) in zip(parts, chosen, strict=False):
+    across = 3 if len(chosen) == 3 else min(2, len(chosen))
+    down = -(-len(chosen) // across)
+    figure = Figure(figsize=(11, 0.9 + 3.6 * down), layout="constrained")
+    for part, (cell, why) in zip(figure.subfigures(down, across, squeeze=False).flat, chosen, strict=False):
         here = curves[(curves["ticker"] == cell.ticker) & (curves["year"] == cell.year)]
         hold = here[here["agent"] == HOLD].drop_duplicates("date").set_index("date")["growth"]
-        seed = _median_seed(results, agent, cell)
+        seed = _median_seed(results, cell)
         own = here[(here["agent"] == agent) & (here["seed"] == seed)].set_index("date")
         line, area = part.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         _draw_orders(line, area, hold, own, _colour(results, agent))
-        line.set_title(
-            f"{cell.ticker} {cell.year}{why}: {agent}, median seed {seed} of {cell.seeds}, "
-            f"{own['growth'].iloc[-1]:+.1f} %;\n{HOLD} {100 * cell.hold:+.1f} %"
-        )
+        line.set_title(_trades_title(cell, why, seed, float(own["growth"].iloc[-1])))
+    figure.legend(*line.get_legend_handles_labels(), loc="outside upper left", ncols=3)
     which = "" if len(chosen) == len(cells[agent]) else " Shown are its best, median and worst against buy-and-hold."
     return figure, (
         f"Up: {agent} bought; down: it sold; drawn on buy-and-hold's growth, with the units it held at the close below."
         f" One seed, the one of median return.{which} Look for purchases before rises and sales before falls; an area "
         f"that only fills up is buy-and-hold by another name. The account is sold out at the last close."
     )
+
+
+def _trades_title(cell: Cell, why: str, seed: int, growth: float) -> str:
+    shown = f"\nshown: seed {seed}, median of {cell.seeds}: {growth:+.1f} %" if cell.seeds > 1 else ""
+    doubt = "" if cell.agent in NO_RANDOMNESS else "95 % interval\n  "
+    mean = f"\n{cell.agent}: mean {percent(cell.mean)}, {doubt}{cell.interval_text}"
+    return f"{cell.ticker} {cell.year}{why}{shown}{mean}\n{HOLD}: {percent(cell.hold)}"
 
 
 def _chosen(cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
@@ -345,21 +372,21 @@ def _chosen(cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
     return [(ranked[-1], " (best)"), (ranked[len(ranked) // 2], " (median)"), (ranked[0], " (worst)")]
 
 
-def _median_seed(results: Results, agent: str, cell: Cell) -> int:
+def _median_seed(results: Results, cell: Cell) -> int:
     """Return the seed of median return, of two the lower one's."""
     runs = results.runs
-    own = runs[(runs["agent"] == agent) & (runs["ticker"] == cell.ticker) & (runs["year"] == cell.year)]
+    own = runs[(runs["agent"] == cell.agent) & (runs["ticker"] == cell.ticker) & (runs["year"] == cell.year)]
     return int(own.sort_values(["total_return", "seed"])["seed"].iloc[(len(own) - 1) // 2])
 
 
 def _draw_orders(line: Axes, area: Axes, hold: pd.Series[float], own: pd.DataFrame, colour: str) -> None:
-    line.plot(hold.index, hold, color=COLOURS[HOLD], linewidth=1, label=HOLD)
-    for sign, marker, face in ((1, "^", colour), (-1, "v", "#D55E00")):
+    line.plot(hold.index, hold, color=COLOURS[HOLD], linewidth=1, label=f"{HOLD}'s growth")
+    for sign, marker, face, label in ((1, "^", colour, "bought"), (-1, "v", "#D55E00", "sold")):
         days = own.index[np.sign(own["filled"]) == sign].intersection(hold.index)
-        line.plot(days, hold[days], marker, color=face, markersize=4, alpha=0.8, markeredgewidth=0)
-    line.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+        line.plot(days, hold[days], marker, color=face, markersize=4, alpha=0.8, markeredgewidth=0, label=label)
+    line.yaxis.set_major_formatter(StrMethodFormatter("{x:g}%"))
     area.fill_between(own.index, own["units"], step="post", color=colour, alpha=0.35, linewidth=0)
-    area.set_ylim(bottom=0)
+    area.set_ylim(0, 1.1 * max(1, own["units"].max()))
     area.set_ylabel("units")
     _format_dates(area)
 
@@ -384,7 +411,7 @@ def _draw_costs(results: Results, comparisons: Mapping[str, Comparison]) -> tupl
     axes.margins(x=0.4)
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda dollars, _: f"${dollars:,.0f}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("${x:,.0f}"))
     return figure, (
         "Fees and slippage that one account paid in one test period, the mean over cells and seeds; the thin line "
         "reaches from the cheapest seed to the dearest. Look whether the costs alone explain what is missing to "

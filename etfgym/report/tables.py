@@ -6,33 +6,17 @@ mean over cells. Every comparison with buy-and-hold is made on the cells that th
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
+from etfgym.report.results import HINDSIGHT, HOLD, MEASURES, NO_RANDOMNESS, Results, load_results
 from etfgym.stats import NO_INTERVAL, Interval, mean_interval, paired_difference_interval
-
-HOLD, HINDSIGHT = "buy-and-hold", "hindsight"
-BASELINES = (HOLD, "ramped-buy-and-hold", "ma-cross", "random", HINDSIGHT)
-"""In the order of the tables; any other agent is a learner and comes before them."""
-NO_RANDOMNESS = frozenset(BASELINES) - {"random"}
-"""Agents of whom a single run is all there is to know."""
-
-RUN = ["agent", "ticker", "test_start", "seed"]
-ONE_RUN = ["agent", "ticker", "year", "seed"]
-MEASURES = ["total_return", "sharpe", "max_drawdown", "turnover", "costs", "trades"]
-RESULT_COLUMNS = [*RUN, "test_end", *MEASURES]
-EQUITY_COLUMNS = [*RUN, "date", "equity", "units", "filled"]
-MANIFEST_KEYS = ("command", "created", "versions", "settings", "data_sha256", "tickers", "train", "notes")
 
 FEWEST_CELLS = 6
 """With fewer, even a win in every cell would be no 95 % evidence: 0.5 ** 5 is more than 2.5 %."""
@@ -40,158 +24,19 @@ FEWEST_SEEDS = 10
 EVEN = 1e-12
 """Difference of two returns that is rounding."""
 BOOTSTRAP_SEED = 20_210_830
-CURE = "write the folder again with: python -m backtests.run"
+__all__ = ["Cell", "Comparison", "cell_table", "compare", "conclude", "conclusions", "load_results", "summary_text"]
+
 PROVISO = (
     "One test period says nothing of another, and ETFs of one year move together, so the true doubt is larger than "
     "any interval here."
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
-    """A result folder, checked; `runs` and `equity` are sorted and carry the test year as `year`."""
-
-    folder: Path
-    runs: pd.DataFrame
-    equity: pd.DataFrame
-    manifest: dict[str, Any]
-
-    @property
-    def agents(self) -> list[str]:
-        """Learners by name, then the baselines, as many as there are."""
-        present = set(self.runs["agent"])
-        return [*sorted(present - set(BASELINES)), *(agent for agent in BASELINES if agent in present)]
-
-    @property
-    def contenders(self) -> list[str]:
-        """Agents that could be wanted in place of buy-and-hold: all but that and hindsight, learners first."""
-        return [agent for agent in self.agents if agent not in {HOLD, HINDSIGHT}]
-
-    @property
-    def headliners(self) -> list[str]:
-        """Agents whom the conclusion is about: the learners, or the other contenders where none was run."""
-        return [agent for agent in self.contenders if agent not in BASELINES] or self.contenders
-
-    @property
-    def years(self) -> list[int]:
-        """Test years, rising."""
-        return sorted(set(self.runs["year"]))
-
-    @property
-    def period(self) -> tuple[date, date]:
-        """First and last day traded by anybody."""
-        return self.runs["test_start"].min().date(), self.runs["test_end"].max().date()
-
-    @property
-    def kind(self) -> str:
-        """What the tickers are: "ETF", or "index" for the builtin prices."""
-        return "index" if self.manifest["settings"].get("prices") == "builtin" else "ETF"
-
-    @property
-    def costs_text(self) -> str:
-        """What trades cost, as the manifest's settings say."""
-        costs = self.manifest["settings"].get("costs", "not recorded")
-        if isinstance(costs, dict):
-            costs = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in costs.items())
-        return f"costs: {costs}"
-
-
-def load_results(folder: str | Path) -> Results:
-    """Read and check a result folder.
-
-    Raises:
-        ValueError: If a file, a column, a key, a run's curve or buy-and-hold is missing, or a value is no number; one
-            line that says the cure.
-    """
-    folder = Path(folder)
-    runs = _read_table(folder / "results.parquet", RESULT_COLUMNS)
-    equity = _read_table(folder / "equity.parquet", EQUITY_COLUMNS)
-    for frame in (runs, equity):
-        frame["year"] = frame["test_start"].dt.year
-    runs = runs.sort_values(ONE_RUN, ignore_index=True)
-    equity = equity.sort_values([*ONE_RUN, "date"], ignore_index=True)
-    _check_runs(folder, runs, equity)
-    return Results(folder, runs, equity, _read_manifest(folder / "manifest.json"))
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    if not path.is_file():
-        msg = f"{path}: no such file; {CURE}"
-        raise ValueError(msg)
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        msg = f"{path}: can't be read as Parquet ({str(error).splitlines()[0]}); {CURE}"
-        raise ValueError(msg) from None
-    if missing := [column for column in columns if column not in frame]:
-        msg = f"{path}: lacks {', '.join(map(repr, missing))}; {CURE}"
-        raise ValueError(msg)
-    frame = frame[columns].astype({"agent": str, "ticker": str})
-    for column in columns:
-        if not _has_right_values(frame[column]):
-            msg = f"{path}: {column!r} must have {_wanted(column)} in every row; {CURE}"
-            raise ValueError(msg)
-    return frame
-
-
-def _wanted(column: str) -> str:
-    if column in {"test_start", "test_end", "date"}:
-        return "a date"
-    return "a text" if column in {"agent", "ticker"} else "a finite number" + " or NaN" * (column == "sharpe")
-
-
-def _has_right_values(values: pd.Series[Any]) -> bool:
-    wanted = _wanted(str(values.name))
-    if wanted == "a text":
-        return True
-    if wanted == "a date":
-        return pd.api.types.is_datetime64_any_dtype(values) and bool(values.notna().all())
-    numeric = pd.api.types.is_numeric_dtype(values)
-    return numeric and bool((np.isfinite(values) | (values.isna() & (wanted != "a finite number"))).all())
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: can't be read as JSON ({error}); {CURE}"
-        raise ValueError(msg) from None
-    missing = [key for key in MANIFEST_KEYS if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        msg = f"{path}: lacks {', '.join(map(repr, missing))}; {CURE}"
-        raise ValueError(msg)
-    return dict(manifest)
-
-
-def _check_runs(folder: Path, runs: pd.DataFrame, equity: pd.DataFrame) -> None:
-    twice = runs[runs.duplicated(ONE_RUN)]
-    without_curve = set(runs[RUN].itertuples(index=False, name=None)) ^ set(
-        equity[RUN].drop_duplicates().itertuples(index=False, name=None)
-    )
-    cells = set(zip(runs["ticker"], runs["year"], strict=True))
-    held = runs[runs["agent"] == HOLD]
-    not_held = cells - set(zip(held["ticker"], held["year"], strict=True))
-    if runs.empty:
-        msg = f"{folder}: results.parquet has no rows; {CURE}"
-    elif not twice.empty:
-        msg = f"{folder}: results.parquet has a run twice: {twice[ONE_RUN].iloc[0].tolist()}; {CURE}"
-    elif without_curve:
-        first = min(map(str, without_curve))
-        msg = f"{folder}: results.parquet and equity.parquet hold different runs, such as {first}; {CURE}"
-    elif not_held:
-        msg = f"{folder}: {HOLD} is missing for {min(not_held)}, nothing is shown without it beside; {CURE}"
-    else:
-        return
-    raise ValueError(msg)
-
-
-# ------------------------------------------------------------------------------------------------ figures in tables
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One agent on one ticker in one test year; returns are fractions, `hindsight` is NaN where it was not run."""
 
+    agent: str
     ticker: str
     year: int
     first: date
@@ -208,6 +53,11 @@ class Cell:
         if abs(self.mean - self.hold) <= EVEN:
             return "tie"
         return "win" if self.mean > self.hold else "loss"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval of the mean return over seeds, or why there is none."""
+        return _interval_text(self.interval, self.agent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +85,7 @@ class Comparison:
     difference_interval: Interval
     wins: int
     share: float
+    share_interval: Interval
     measures: dict[str, float]
 
     def things(self, number: int) -> str:
@@ -252,9 +103,7 @@ class Comparison:
     @property
     def interval_text(self) -> str:
         """The interval of the mean return over seeds, or why there is none."""
-        if self.interval.available:
-            return f"{span(self.interval)} %"
-        return "no randomness" if self.agent in NO_RANDOMNESS else "not available with one seed"
+        return _interval_text(self.interval, self.agent)
 
     @property
     def difference_interval_text(self) -> str:
@@ -271,13 +120,14 @@ def cell_table(results: Results, agent: str) -> list[Cell]:
     first, last = days["test_start"].min(), days["test_end"].max()
     return [
         Cell(
+            agent=agent,
             ticker=cell[0],
             year=cell[1],
             first=first[cell].date(),
             last=last[cell].date(),
             seeds=int((~np.isnan(returns)).sum()),
             mean=float(np.nanmean(returns)),
-            interval=_interval(returns[None, :], agent),
+            interval=_interval(scores.loc[[cell]], agent),
             hold=float(hold[cell]),
             hindsight=float(hindsight.get(cell, math.nan)),
         )
@@ -292,12 +142,18 @@ def compare(results: Results, agent: str, year: int | None = None) -> Comparison
     scores, hold, hindsight = _scores(runs, agent)
     means, seeds = scores.mean(axis=1), scores.notna().sum(axis=1)
     known = hindsight.reindex(means.index)
-    reachable = known[known > 0].index
+    groups = scores.index.get_level_values("year") if results.shares_runs(agent) else None
+    share, share_interval = math.nan, NO_INTERVAL
+    if (reachable := (known > 0).to_numpy()).any():
+        ceiling = float(known[reachable].mean())
+        share = float(means[reachable].mean()) / ceiling
+        low, high = _interval(scores[reachable], agent, None if groups is None else groups[reachable])
+        share_interval = Interval(low / ceiling, high / ceiling)
     measures = own.groupby(["ticker", "year"])[MEASURES].mean().mean()
     paired = NO_INTERVAL
     if agent != HOLD:
         matrix, baseline = scores.to_numpy(np.float64), np.asarray(hold, np.float64)
-        paired = paired_difference_interval(matrix, baseline, _rng(), deterministic=agent in NO_RANDOMNESS)
+        paired = paired_difference_interval(matrix, baseline, _rng(), groups, deterministic=agent in NO_RANDOMNESS)
     return Comparison(
         agent=agent,
         kind=results.kind,
@@ -307,14 +163,15 @@ def compare(results: Results, agent: str, year: int | None = None) -> Comparison
         first=own["test_start"].min().date(),
         last=own["test_end"].max().date(),
         mean=float(means.mean()),
-        interval=_interval(scores.to_numpy(np.float64), agent),
+        interval=_interval(scores, agent, groups),
         median=float(means.median()),
         hold_mean=float(hold.mean()),
         hold_median=float(hold.median()),
         difference=float((means - hold).mean()),
         difference_interval=paired,
         wins=int((means - hold > EVEN).sum()),
-        share=float(means[reachable].sum() / known[reachable].sum()) if len(reachable) else math.nan,
+        share=share,
+        share_interval=share_interval,
         measures={str(name): float(value) for name, value in measures.items()},
     )
 
@@ -329,8 +186,8 @@ def _scores(runs: pd.DataFrame, agent: str) -> tuple[pd.DataFrame, pd.Series[flo
     return by_agent[agent], hold[by_agent[agent].index], hindsight
 
 
-def _interval(scores: npt.NDArray[np.float64], agent: str) -> Interval:
-    return NO_INTERVAL if agent in NO_RANDOMNESS else mean_interval(scores, _rng())
+def _interval(scores: pd.DataFrame, agent: str, groups: pd.Index | None = None) -> Interval:
+    return NO_INTERVAL if agent in NO_RANDOMNESS else mean_interval(scores.to_numpy(np.float64), _rng(), groups)
 
 
 def _rng() -> np.random.Generator:
@@ -354,6 +211,12 @@ def points(fraction: float) -> str:
 def span(interval: Interval) -> str:
     """Return an interval of fractions as "-3.1 to +0.6", in percentage points."""
     return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def _interval_text(interval: Interval, agent: str) -> str:
+    if interval.available:
+        return f"{span(interval)} %"
+    return "no randomness" if agent in NO_RANDOMNESS else "not available with one seed"
 
 
 def conclude(found: Comparison) -> str:

@@ -40,11 +40,7 @@ def load(
     if isinstance(prices, PriceTable):
         prices = [prices]
     if not isinstance(prices, str | Path):
-        by_name = {table.ticker: table for table in prices}
-        if len(by_name) < len(prices) or not by_name:
-            msg = f"prices must be tables with different tickers, got {[table.ticker for table in prices]}"
-            raise PriceError(msg)
-        return [by_name[ticker] for ticker in select(by_name, wanted, "the tables given")]
+        return _chosen(prices, wanted)
     if prices == "builtin":
         return builtin.load(wanted, min_bars=min_bars)
     if str(prices).startswith("world:"):
@@ -55,3 +51,15 @@ def load(
             raise PriceError(msg)
         return yahoo.load(wanted, repair=repair, min_bars=min_bars)
     return files.load(prices, wanted, repair=repair, min_bars=min_bars)
+
+
+def _chosen(tables: Sequence[PriceTable], wanted: list[str] | None) -> list[PriceTable]:
+    """Return the tables whose tickers are wanted."""
+    if not isinstance(tables, Sequence) or not all(isinstance(table, PriceTable) for table in tables):
+        msg = f"prices must be a source's name, a path, a PriceTable or several, got a {type(tables).__name__}; "
+        raise PriceError(msg + "make a table of a DataFrame with PriceTable.from_frame")
+    by_name = {table.ticker: table for table in tables}
+    if len(by_name) < len(tables) or not by_name:
+        msg = f"prices must be tables with different tickers, got {[table.ticker for table in tables]}"
+        raise PriceError(msg)
+    return [by_name[ticker] for ticker in select(by_name, wanted, "the tables given")]

@@ -12,7 +12,7 @@ def select(available: Iterable[str], wanted: Sequence[str] | None, where: str) -
     """Return `wanted` if all of it is available, or all there is for None.
 
     Raises:
-        PriceError: Naming the first unknown ticker, the nearest one, and what there is; or if none is wanted.
+        PriceError: If none is wanted, one twice, or one that is not there; names the nearest and what there is.
     """
     known = list(available)
     if wanted is None:
@@ -27,4 +27,7 @@ def select(available: Iterable[str], wanted: Sequence[str] | None, where: str) -
             more = f" and {len(known) - 10} more" if len(known) > 10 else ""
             msg = f"{ticker}: not in {where}{hint}; it has {', '.join(known[:10])}{more}"
             raise PriceError(msg)
+    if len(set(wanted)) < len(wanted):
+        msg = f"tickers asked for more than once: {', '.join(wanted)}; name each of them once"
+        raise PriceError(msg)
     return list(wanted)

@@ -23,7 +23,7 @@ DAILY_VOLATILITY = 0.01
 
 
 def trend(rng: np.random.Generator, bars: int) -> tuple[Floats, Floats]:
-    """Rise by 10 % a year on average, with noise: holding is right."""
+    """Rise by 10 % in 252 bars in the mean of the log, with noise: holding is right."""
     steps = np.log(1.10) / 252 + rng.normal(0.0, DAILY_VOLATILITY, bars)
     return np.cumsum(steps), _plain_volume(rng, bars)
 
@@ -43,8 +43,8 @@ def random_walk(rng: np.random.Generator, bars: int) -> tuple[Floats, Floats]:
 def planted(rng: np.random.Generator, bars: int) -> tuple[Floats, Floats]:
     """Rise or fall by 1 % a day for stretches of 5 to 15 days, told the evening before by that day's volume alone.
 
-    The volume of day t is about 40 % above its usual level if day t + 1 belongs to a rising stretch and as much below
-    if to a falling one. Stretches are drawn independently, so the price alone tells little; a weak pull keeps it
+    The volume of day t is about 42 % above its usual level if day t + 1 belongs to a rising stretch and 30 % below if
+    to a falling one. Stretches are drawn independently, so the price alone tells little; a weak pull keeps it
     near its level, so holding earns nothing on average.
     """
     direction = np.empty(bars + 1)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import etfgym  # noqa: F401 (registers the environments)
 from etfgym.envs.etf import EtfTradingEnv
-from etfgym.features import FEATURES
+from etfgym.features import FEATURES, make_features
 from etfgym.ledger import ALL, Costs, implied_dividends, run_orders, trade_day
 from etfgym.prices import ADJ_CLOSE, CLOSE, HIGH, LOW, OPEN, PriceTable
 
@@ -141,6 +141,16 @@ def test_an_order_fills_at_the_next_open_and_is_valued_at_that_days_close():
     _, reward, _, _, info = env.step(SELL_10)
     assert info["cash"] == pytest.approx(20_000 - 20 * 17 * 1.001 + 10 * 23 * 0.999, abs=1e-9)
     assert reward == pytest.approx((10 * (23 - 19) + 10 * (29 - 19) - 0.23) / 20_000)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_the_window_is_that_of_the_features_and_ends_with_the_last_day_seen(features):
+    prices = table(random_bars(2))
+    made = make_features(features, prices, WINDOW)
+    for row, (observation, _, _, info) in enumerate(play(small_env(prices, features=features), [0] * LENGTH), START):
+        wanted = made.base[row - WINDOW + 1 : row + 1] * made.scale[row] + made.shift[row]
+        np.testing.assert_allclose(observation, wanted, rtol=1e-6, atol=1e-6)
+        assert observation[-1, CLOSE] == pytest.approx(info["price"] if features == "raw" else 1.0, rel=1e-6)
 
 
 # The money

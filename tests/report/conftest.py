@@ -1,5 +1,6 @@
 """A synthetic result folder: the runner's files, from made-up accounts."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ def _one_run(rng: np.random.Generator, days: pd.DatetimeIndex, total_return: flo
     steps = np.cumsum(rng.normal(0, 0.01, days.size))
     bridge = steps - steps[0] - np.linspace(0, 1, days.size) * (steps[-1] - steps[0])
     equity = 20_000 * np.exp(np.linspace(0, np.log1p(total_return), days.size) + bridge)
-    filled = np.append(0, rng.choice([20, 0, 0, 0, -20], days.size - 1))
-    units = np.maximum(np.cumsum(filled), 0)
-    units[-1] = 0
+    orders = rng.choice([20, 0, 0, 0, -20], days.size - 2)
+    held = itertools.accumulate(orders.tolist(), lambda units, order: max(0, units + order), initial=0)
+    units = np.array([*held, 0])
     return pd.DataFrame({"date": days, "equity": equity, "units": units, "filled": np.diff(units, prepend=0)})
 
 
@@ -35,6 +36,7 @@ def write_folder(
     days: int = 30,
     notes: Sequence[str] = (),
     prices: str = "yahoo",
+    train: str = "per-etf",
 ) -> Path:
     """Write a result folder whose returns are given by (agent, ticker, year), one for each seed."""
     rng = np.random.default_rng(0)
@@ -51,19 +53,24 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(folder / "results.parquet")
     pd.concat(curves, ignore_index=True).to_parquet(folder / "equity.parquet")
-    (folder / "manifest.json").write_text(json.dumps(_manifest(returns, notes, prices)), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(_manifest(returns, notes, prices, train)), encoding="utf-8")
     return folder
 
 
-def _manifest(returns: Mapping[tuple[str, str, int], object], notes: Sequence[str], prices: str) -> dict[str, object]:
+def _manifest(
+    returns: Mapping[tuple[str, str, int], object], notes: Sequence[str], prices: str, train: str
+) -> dict[str, object]:
     return {
         "command": "python -m backtests.run --agents dqn",
         "created": "2026-01-02T03:04:05+00:00",
         "versions": {"etfgym": "0.1.0", "numpy": "2.4.0"},
         "settings": {
             "prices": prices,
-            "initial_cash": 20_000.0,
-            "costs": {"commission": 0.001, "fixed_fee": 0.0, "slippage_bps": 0.0},
+            "train": train,
+            "environment": {
+                "initial_cash": 20_000.0,
+                "costs": {"commission": 0.001, "fixed_fee": 0.0, "slippage_bps": 0.0},
+            },
         },
         "data_sha256": "ab" * 32,
         "tickers": {ticker: {"source": "made up", "sha256": "cd" * 32} for _, ticker, _ in returns},
