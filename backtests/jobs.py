@@ -22,8 +22,19 @@ from etfgym.atomic import write_atomically
 from etfgym.backtest import BacktestResult
 from etfgym.prices import PriceTable
 
+ROOT = Path(__file__).parents[1]
+
+
+def code_digest() -> str:
+    """Return the SHA-256 of the code that a result depends on: all of it but reports and command lines."""
+    files = [*ROOT.glob("etfgym/**/*.py"), *ROOT.glob("agents/*.py"), ROOT / "backtests" / "protocol.py"]
+    used = [file for file in sorted(files) if "report" not in file.parts and file.name not in {"cli.py", "stats.py"}]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in used)).hexdigest()
+
+
 SETTINGS = {
     "version": etfgym.__version__,
+    "code": code_digest(),
     "environment": {**ENVIRONMENT, "costs": asdict(ENVIRONMENT["costs"])},
     "dqn": {**asdict(DQN_CONFIG), **DQN_OBSERVATION, "training_envs": TRAINING_ENVS, "checks": CHECKS},
 }

@@ -28,7 +28,8 @@ from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.checks import one_of
 from etfgym.report.html import write_report
-from etfgym.report.tables import load_results, summary_text
+from etfgym.report.results import load_results
+from etfgym.report.tables import summary_text
 from etfgym.sources.universes import universe
 from etfgym.splits import split_by_year
 

@@ -46,15 +46,12 @@ class CNN(nn.Module):
         }
         self.register_buffer("mean", torch.zeros(columns))
         self.register_buffer("std", torch.ones(columns))
-        self.layers = nn.Sequential(
-            nn.Conv1d(columns, channels, kernel),  # (B, 32, W - 2)
-            nn.ReLU(),
-            nn.Conv1d(channels, channels, kernel),  # (B, 32, W - 4)
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(channels * days, features),
-            nn.ReLU(),
-        )
+        self.kernel = kernel
+        # A convolution over the days is one dense layer on every `kernel` days in a row. On a CPU this is a matrix
+        # product on a view of the window, and an update takes about two thirds of the time that Conv1d's takes.
+        self.first = nn.Linear(kernel * columns, channels)
+        self.second = nn.Linear(kernel * channels, channels)
+        self.dense = nn.Linear(days * channels, features)
 
     def fit_scaler(self, windows: Tensor) -> None:
         """Set the scaler to the mean and standard deviation of each column of `windows` (N, W, F)."""
@@ -65,5 +62,12 @@ class CNN(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Return features (B, D) of windows (B, W, F)."""
         scaled = (windows - self.mean) / self.std
-        features: Tensor = self.layers(scaled.transpose(1, 2))  # Conv1d wants (B, F, W)
-        return features
+        first = torch.relu(self.first(self._in_a_row(scaled)))  # (B, W - 2, 32)
+        second = torch.relu(self.second(self._in_a_row(first)))  # (B, W - 4, 32)
+        return torch.relu(self.dense(second.flatten(1)))
+
+    def _in_a_row(self, days: Tensor) -> Tensor:
+        """Return every `kernel` days in a row (B, W - kernel + 1, kernel * F) of days (B, W, F); a view."""
+        batch, count, columns = days.shape
+        shape = (batch, count - self.kernel + 1, self.kernel * columns)
+        return days.contiguous().as_strided(shape, (count * columns, columns, 1))

@@ -106,6 +106,16 @@ def test_an_interval_that_holds_zero_is_no_evidence(make_folder, tmp_path):
     assert "2 seeds, 2019-01-11 to 2019-12-" in sentence
 
 
+@pytest.mark.parametrize(("sign", "won"), [(1, 2), (-1, 4)])
+def test_a_mean_difference_of_either_sign_is_no_evidence_while_the_interval_holds_zero(
+    make_folder, tmp_path, sign, won
+):
+    differences = [0.4, 0.3, -0.05, -0.05, -0.05, -0.05]
+    dqn = [[0.1 + sign * difference, 0.1 + sign * difference] for difference in differences]
+    sentence = said(make_folder(tmp_path, against(hold=[0.1] * 6, dqn=dqn)))
+    assert sentence.startswith(f"No evidence that dqn beats buy-and-hold: it won {won} of 6 ETFs")
+
+
 def test_a_win_is_called_one_only_where_the_interval_lies_above_zero(make_folder, tmp_path):
     sentence = said(make_folder(tmp_path, against(hold=[0.1] * 6, dqn=[[0.2, 0.25]] * 6)))
     assert sentence.startswith("dqn beat buy-and-hold here: it won 6 of 6 ETFs")
