@@ -14,13 +14,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import MONTHLY, YEARLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from etfgym.atomic import write_atomically
 from etfgym.report.results import HINDSIGHT, HOLD, NO_RANDOMNESS, ONE_RUN, Results
-from etfgym.report.tables import Cell, Comparison, percent
+from etfgym.report.tables import Cell, Comparison, compare, percent
 
 COLOURS = {
     HOLD: "#000000",
@@ -49,6 +49,8 @@ STYLE: dict[str, Any] = {
     "ytick.color": "#4a5560",
 }
 
+INTERVALS = {"mean": "interval", "share": "share_interval"}
+
 MOST_ROWS = 60
 MOST_PANELS_ALONE = 6
 MOST_TRADE_CELLS = 4
@@ -61,15 +63,6 @@ class Drawing:
     path: Path
     heading: str
     caption: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Dot:
-    """A mean with its interval, in percent; NaN where there is none."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def write_figures(
@@ -129,15 +122,11 @@ def _colour(results: Results, agent: str) -> str:
 def _draw_returns(
     results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
 ) -> tuple[Figure, str]:
-    rows = {
-        agent: _rows(results, cells[agent], lambda _: 1.0) | {"mean of all": _dot(found.mean, found.interval)}
-        for agent, found in comparisons.items()
-    }
-    figure = _dots(results, rows, "return in the test period  (bars: 95 % bootstrap interval over seeds)")
-    return figure, (
+    rows = _rows(results, cells) | {"mean of all": comparisons}
+    return _dots(results, rows, "mean", "return in the test period"), (
         "Dots are means over seeds, bars their 95 % bootstrap intervals; the black line is buy-and-hold. Look for dots "
         "whose whole bar lies right of the black line, and at how many do not. A dot without a bar has one run."
-        + _merged_note(cells[HOLD])
+        + _merged_note(cells)
     )
 
 
@@ -146,63 +135,49 @@ def _draw_shares(
 ) -> tuple[Figure, str] | None:
     if np.isnan(comparisons[HOLD].share):
         return None
-    rows = {}
-    for agent, found in comparisons.items():
-        reachable = [cell for cell in cells[agent] if cell.hindsight > 0]
-        if agent != HINDSIGHT and reachable:
-            total = _dot(found.share, found.share_interval)
-            rows[agent] = _rows(results, reachable, lambda cell: cell.hindsight) | {"all profits": total}
-    figure = _dots(results, rows, "profit as a share of hindsight's  (bars: 95 % bootstrap interval over seeds)")
-    return figure, (
-        "Hindsight is the best that any sequence of allowed orders could have earned, known only afterwards; it is a "
-        "ceiling and no strategy. Look at how far below 100 % everything stays, and whether an agent's share is larger "
+    rows = _rows(results, cells) | {"all profits": comparisons}
+    return _dots(results, rows, "share", "profit as a share of hindsight's"), (
+        "Hindsight is a ceiling and no strategy: no sequence of allowed orders could have earned more, and it is known "
+        "only afterwards. Look at how far below 100 % everything stays, and whether an agent's share is larger "
         "than buy-and-hold's. Bars are the 95 % intervals of the return over seeds. Below zero is a loss."
-        + _merged_note(cells[HOLD])
+        + _merged_note(cells)
     )
 
 
-def _merged_note(cells: Sequence[Cell]) -> str:
-    if len(cells) <= MOST_ROWS:
-        return ""
-    return " Each row is the mean over the ticker's test years, without intervals; the tables have them year by year."
+def _merged_note(cells: Mapping[str, Sequence[Cell]]) -> str:
+    merged = len(cells[HOLD]) > MOST_ROWS
+    return " Each row is the mean over the ticker's test years; the tables have them year by year." * merged
 
 
-def _rows(results: Results, cells: Sequence[Cell], unit: Callable[[Cell], float]) -> dict[str, _Dot]:
-    """Return a dot for each cell, in units of `unit`, or for each ticker where there are too many cells."""
-    if len(cells) > MOST_ROWS:
-        by_ticker: dict[str, list[Cell]] = {}
-        for cell in cells:
-            by_ticker.setdefault(cell.ticker, []).append(cell)
-        return {
-            ticker: _Dot(100 * sum(cell.mean for cell in own) / sum(unit(cell) for cell in own), np.nan, np.nan)
-            for ticker, own in by_ticker.items()
-        }
+def _rows(results: Results, cells: Mapping[str, Sequence[Cell]]) -> dict[str, Mapping[str, Cell | Comparison]]:
+    """Return what each agent did in each cell, or on each ticker where there are too many cells; by row and agent."""
+    rows: dict[str, dict[str, Cell | Comparison]] = {}
     several = len(results.years) > 1
-    return {
-        f"{cell.ticker} {cell.year}" if several else cell.ticker: _dot(
-            cell.mean / unit(cell), (cell.interval.low / unit(cell), cell.interval.high / unit(cell))
-        )
-        for cell in cells
-    }
+    for agent, own in cells.items():
+        if len(cells[HOLD]) > MOST_ROWS:
+            for ticker in dict.fromkeys(cell.ticker for cell in own):
+                rows.setdefault(ticker, {})[agent] = compare(results, agent, ticker=ticker)
+        else:
+            for cell in own:
+                rows.setdefault(f"{cell.ticker} {cell.year}" if several else cell.ticker, {})[agent] = cell
+    return dict(sorted(rows.items(), key=lambda row: row[1][HOLD].mean))
 
 
-def _dot(mean: float, interval: tuple[float, float]) -> _Dot:
-    return _Dot(100 * mean, 100 * interval[0], 100 * interval[1])
-
-
-def _dots(results: Results, rows: Mapping[str, Mapping[str, _Dot]], label: str) -> Figure:
-    """Draw a row for each cell with a dot for each agent; the last row sums up and stands apart."""
-    *names, last = rows[HOLD]
-    names = [*sorted(names, key=lambda name: rows[HOLD][name].mean), last]
+def _dots(results: Results, rows: Mapping[str, Mapping[str, Cell | Comparison]], measure: str, label: str) -> Figure:
+    """Draw a dot and an interval of `measure` for each row and agent; the last row sums up and stands apart."""
+    names = [name for name in rows if not np.isnan(getattr(rows[name][HOLD], measure))]
+    agents = [agent for agent in results.agents if measure == "mean" or agent != HINDSIGHT]
     heights = {name: len(names) - place - 0.5 * (place == len(names) - 1) for place, name in enumerate(names)}
     figure = Figure(figsize=(9, 2.2 + 0.34 * len(names)), layout="constrained")
     axes = figure.subplots()
-    movable = [agent for agent in rows if agent not in {HOLD, HINDSIGHT}]
-    for agent, dots in rows.items():
-        own = [name for name in names if name in dots]
+    movable = [agent for agent in agents if agent not in {HOLD, HINDSIGHT}]
+    for agent in agents:
+        own = [name for name in names if agent in rows[name]]
         shift = 0.0 if agent not in movable else 0.6 * ((movable.index(agent) + 0.5) / len(movable) - 0.5)
         height = np.array([heights[name] for name in own]) - shift
-        mean, low, high = (np.array([getattr(dots[name], part) for name in own]) for part in ("mean", "low", "high"))
+        mean = 100 * np.array([getattr(rows[name][agent], measure) for name in own])
+        intervals = [getattr(rows[name][agent], INTERVALS[measure]) for name in own]
+        low, high = 100 * np.array(intervals).T  # NaN, and so not drawn, where there is none
         colour = _colour(results, agent)
         if agent == HOLD:
             axes.vlines(mean, height - 0.38, height + 0.38, color=colour, linewidth=2.2, label=agent, zorder=2)
@@ -212,13 +187,13 @@ def _dots(results: Results, rows: Mapping[str, Mapping[str, _Dot]], label: str) 
             axes.hlines(height, low, high, color=colour, linewidth=2, alpha=0.75, zorder=3)
             axes.plot(mean, height, "o", color=colour, markersize=4.5, label=agent, zorder=4)
     axes.axvline(0, color="#9aa3ad", linewidth=1)
-    axes.axhline(heights[last] + 0.75, color="#9aa3ad", linewidth=1)
+    axes.axhline(heights[names[-1]] + 0.75, color="#9aa3ad", linewidth=1)
     axes.set_yticks(list(heights.values()), list(heights))
-    axes.set_ylim(heights[last] - 0.7, len(names) + 0.7)
+    axes.set_ylim(heights[names[-1]] - 0.7, len(names) + 0.7)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}%"))
-    axes.set_xlabel(label)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=len(rows), handletextpad=0.3)
+    axes.set_xlabel(f"{label}  (bars: 95 % bootstrap interval over seeds)")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=len(agents), handletextpad=0.3)
     return figure
 
 
@@ -293,6 +268,8 @@ def _small_multiples(results: Results, curves: pd.DataFrame, column: str) -> Fig
         _draw_panel(results, panel, bands)
         panels.append(panel)
         if overview:
+            for line in panel.get_lines():
+                line.set_linewidth(0.6 * line.get_linewidth())
             panel.tick_params(labelsize=7, labelleft=place % across == 0, labelbottom=place + across >= len(by_ticker))
             panel.xaxis.get_offset_text().set_visible(False)
     figure.legend(
@@ -322,7 +299,7 @@ def _draw_panel(results: Results, axes: Axes, bands: pd.DataFrame) -> None:
 
 
 def _format_dates(axes: Axes) -> None:
-    locator = AutoDateLocator(minticks=3, maxticks={MONTHLY: 8})
+    locator = AutoDateLocator(minticks=3, maxticks={YEARLY: 6, MONTHLY: 8})
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
@@ -413,7 +390,7 @@ def _draw_costs(results: Results, comparisons: Mapping[str, Comparison]) -> tupl
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(StrMethodFormatter("${x:,.0f}"))
     return figure, (
-        "Fees and slippage that one account paid in one test period, the mean over cells and seeds; the thin line "
-        "reaches from the cheapest seed to the dearest. Look whether the costs alone explain what is missing to "
+        "Fees and slippage that one account paid in one test period, the mean over tickers, years and seeds; the thin "
+        "line reaches from the cheapest seed to the dearest. Look whether the costs alone explain what is missing to "
         "buy-and-hold."
     )

@@ -218,7 +218,7 @@ def _year_table(results: Results, agent: str) -> Table:
     own = [year for year in results.years if ((results.runs["agent"] == agent) & (results.runs["year"] == year)).any()]
     rows = []
     for year in own:
-        found = compare(results, agent, year)
+        found = compare(results, agent, year=year)
         rows.append(
             [
                 Entry(str(year), year),

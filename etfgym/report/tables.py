@@ -55,6 +55,17 @@ class Cell:
         return "win" if self.mean > self.hold else "loss"
 
     @property
+    def share(self) -> float:
+        """The agent's profit over hindsight's; NaN where that made none."""
+        return self.mean / self.hindsight if self.hindsight > 0 else math.nan
+
+    @property
+    def share_interval(self) -> Interval:
+        """The interval of the share over seeds."""
+        low, high = self.interval
+        return Interval(low / self.hindsight, high / self.hindsight) if self.hindsight > 0 else NO_INTERVAL
+
+    @property
     def interval_text(self) -> str:
         """The interval of the mean return over seeds, or why there is none."""
         return _interval_text(self.interval, self.agent)
@@ -135,9 +146,11 @@ def cell_table(results: Results, agent: str) -> list[Cell]:
     ]
 
 
-def compare(results: Results, agent: str, year: int | None = None) -> Comparison:
-    """Return the agent's comparison with buy-and-hold, in one test year or in all (None)."""
-    runs = results.runs if year is None else results.runs[results.runs["year"] == year]
+def compare(results: Results, agent: str, *, year: int | None = None, ticker: str | None = None) -> Comparison:
+    """Return the agent's comparison with buy-and-hold, in one test year or in all, on one ticker or on all (None)."""
+    runs = results.runs
+    runs = runs if year is None else runs[runs["year"] == year]
+    runs = runs if ticker is None else runs[runs["ticker"] == ticker]
     own = runs[runs["agent"] == agent]
     scores, hold, hindsight = _scores(runs, agent)
     means, seeds = scores.mean(axis=1), scores.notna().sum(axis=1)

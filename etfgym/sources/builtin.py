@@ -8,8 +8,11 @@ costs.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
 
 from etfgym.prices import MIN_BARS, PriceTable
 from etfgym.sources.selection import select
@@ -26,8 +29,18 @@ def load(tickers: Sequence[str] | None = None, *, min_bars: int = MIN_BARS) -> l
     """
     tables = []
     for ticker in select(UNIT_FRACTION, tickers, "builtin"):
-        frame = importlib.import_module(f"arch.data.{ticker.lower()}").load()
+        name = ticker.lower()
+        frame = pd.read_csv(_folder() / name / f"{name}.csv.gz")
         prices = ["Open", "High", "Low", "Close", "Adj Close"]
         frame[prices] *= UNIT_FRACTION[ticker]
         tables.append(PriceTable.from_frame(frame, ticker, "builtin (arch)", min_bars=min_bars))
     return tables
+
+
+def _folder() -> Path:
+    """Return the folder of arch's data. Importing arch would import its models, statsmodels and matplotlib."""
+    package = importlib.util.find_spec("arch")
+    if package is None or package.origin is None:
+        msg = "the builtin prices come with the package arch, which is not installed; pip install arch"
+        raise ModuleNotFoundError(msg)
+    return Path(package.origin).parent / "data"

@@ -74,7 +74,7 @@ def test_the_summary_ends_with_the_report_and_has_dates_seeds_and_interval(out, 
     main([*SMALL, "--steps", "1100", "--out", str(out)])
     said = capsys.readouterr().out
     assert said.splitlines()[0].startswith(
-        "10 jobs: dqn, random, hindsight, buy-and-hold on 1 tickers, test years 2009"
+        "12 jobs: dqn, random, hindsight, buy-and-hold on SINE-0, test years 2009, 2010"
     )
     assert said.rstrip().endswith("report.html")
     for part in ("2009-01-01", "2010-12-31", "95 % interval", "buy-and-hold", "hindsight"):

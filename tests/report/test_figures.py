@@ -83,6 +83,9 @@ def test_more_than_60_cells_are_drawn_one_row_a_ticker(make_folder, tmp_path, dr
     rows = [label.get_text() for label in drawn["returns"].axes[0].get_yticklabels()]
     assert len(rows) == 31 + 1
     assert rows[-1] == "mean of all"
+    bars = [bar for bar in drawn["returns"].axes[0].collections if len(bar.get_segments()) == len(rows)]
+    widths = [np.ptp(segment[:, 0]) for bar in bars for segment in bar.get_segments()]
+    assert sum(width > 0 for width in widths) == len(rows)  # the learner's intervals; buy-and-hold's lines are upright
 
 
 def test_buy_and_hold_alone_has_no_trades_and_no_share_to_show(make_folder, tmp_path):

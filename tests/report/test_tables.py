@@ -70,8 +70,8 @@ def test_one_year_of_several_can_be_looked_at_alone(make_folder, tmp_path):
     returns = against([0.1], [[0.2, 0.3]], 2018) | against([0.1], [[0.0, 0.0]], 2019)
     results = load_results(make_folder(tmp_path, returns))
     assert compare(results, "dqn").things(2) == "2 ETF-years"
-    assert compare(results, "dqn", 2018).mean == pytest.approx(0.25)
-    assert compare(results, "dqn", 2019).wins == 0
+    assert compare(results, "dqn", year=2018).mean == pytest.approx(0.25)
+    assert compare(results, "dqn", year=2019).wins == 0
 
 
 def test_seeds_are_drawn_together_where_one_network_trades_all_tickers(make_folder, tmp_path):
