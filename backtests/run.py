@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--test-years", default="2017-2018", help="2018, 2016-2020 or 2012,2018; each is traded once, out of sample")
     add("--agents", default=",".join(AGENTS), help="buy-and-hold is always added")
     add("--seeds", type=_positive, default=10, help="trainings of each learner, draws of the random agent")
-    add("--steps", type=_positive, default=6_000, help="training transitions of each learner")
+    add("--steps", type=_positive, default=8_000, help="training transitions of each learner")
     add("--train", choices=("per-etf", "pooled"), default="per-etf", help="a learner for each ETF, or one for all")
     add("--out", type=Path, default=Path("runs/backtest"), help="result folder; a stopped run goes on there")
     return parser

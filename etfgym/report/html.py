@@ -117,7 +117,10 @@ def _cautions(results: Results, comparisons: Mapping[str, Comparison]) -> Iterat
         else:
             yield f"{agent} was run with {fewest} seeds: intervals from fewer than {FEWEST_SEEDS} are rough."
     if results.contenders and HINDSIGHT in comparisons:
-        yield "hindsight is no strategy: it knows the whole test period and marks what could have been earned at most."
+        yield (
+            "hindsight is no strategy: it knows the whole test period and marks the most that the agent's own daily "
+            "orders could have earned. buy-and-hold has no daily limit, so it can end above."
+        )
 
 
 # ------------------------------------------------------------------------------------------------ tables
