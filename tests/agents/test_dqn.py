@@ -141,6 +141,14 @@ def test_equal_seeds_give_equal_weights_and_different_ones_different():
     assert not torch.equal(trained(1), trained(2))
 
 
+def test_the_first_weights_follow_from_the_seed_alone():
+    torch.manual_seed(1)
+    one = weights(DQN(VECTOR, 2, seed=5))
+    torch.manual_seed(2)
+    assert torch.equal(one, weights(DQN(VECTOR, 2, seed=5)))
+    assert not torch.equal(one, weights(DQN(VECTOR, 2, seed=6)))
+
+
 def test_making_and_training_leave_torchs_global_generator_alone(mdp):
     torch.manual_seed(0)
     before = torch.get_rng_state()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backtests.protocol import AGENTS, trade_test_year, train_dqn
-from etfgym.prices import PriceTable
+from etfgym.prices import PRICE_COLUMNS, PriceTable
 from etfgym.sources import load
 from etfgym.sources.worlds import make_world
 from etfgym.stats import paired_difference_interval
@@ -34,7 +34,9 @@ def test_on_random_walks_without_drift_nothing_is_claimed():
 def test_nothing_after_the_last_training_day_reaches_the_training_but_through_the_validation_year():
     table = load("builtin", "NASDAQ")[0]
     bars = table.bars.copy()
-    bars[table.dates >= np.datetime64("2017-01-01")] *= 2.0  # the test year and after; 2016 is for validation
+    later = table.dates >= np.datetime64("2017-01-01")  # the test year and after; 2016 is for validation
+    path = np.exp(np.random.default_rng(1).normal(-0.005, 0.03, later.sum()).cumsum())
+    bars[np.ix_(later, PRICE_COLUMNS)] *= path[:, None]
     changed = PriceTable(table.ticker, table.dates, bars, table.source)
     agents = [train_dqn([prices], 2017, seed=0, steps=1_200) for prices in (table, changed)]
     for before, after in zip(*(agent.online.state_dict().values() for agent in agents), strict=True):
@@ -54,9 +56,10 @@ def test_the_weights_kept_are_those_of_the_best_validation_year(monkeypatch):
         return result
 
     monkeypatch.setattr(protocol, "backtest", noted)
-    agent = train_dqn([make_world("planted", 1)], YEAR, seed=0, steps=1_500)
+    agent = train_dqn([make_world("random-walk", 1)], YEAR, seed=0, steps=2_000)
     best = max(seen, key=lambda entry: entry[0])[1]
     assert len(seen) == protocol.CHECKS
+    assert best is not seen[-1][1]  # else keeping the last weights would pass as well
     for kept, weights in zip(agent.online.state_dict().values(), best, strict=True):
         assert np.array_equal(kept, weights)
 
