@@ -2,6 +2,7 @@
 
 import pickle
 
+import mdp
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,7 @@ def weights(agent):
 
 @pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("count", [1, 4])
-def test_on_a_known_mdp_the_q_values_reach_the_exact_ones(mdp, double, count):
+def test_on_a_known_mdp_the_q_values_reach_the_exact_ones(double, count):
     gamma = 0.8
     agent = DQN(mdp.Chain.observation_space, 2, DQNConfig(gamma=gamma, double=double, epsilon_end=1.0, **QUICK), 1)
     agent.learn(mdp.vector(mdp.Chain, count), 2_500)
@@ -36,7 +37,7 @@ def test_on_a_known_mdp_the_q_values_reach_the_exact_ones(mdp, double, count):
     assert agent.predict(np.eye(mdp.STATES, dtype=np.float32))[0].tolist() == mdp.exact_q(gamma).argmax(1).tolist()
 
 
-def test_a_truncated_episode_goes_on_and_a_terminated_one_does_not(mdp):
+def test_a_truncated_episode_goes_on_and_a_terminated_one_does_not():
     gamma = 0.8
     agent = DQN(mdp.Loop.observation_space, 2, DQNConfig(gamma=gamma, epsilon_end=1.0, **QUICK), 1)
     agent.learn(mdp.vector(mdp.Loop, 2), 2_500)
@@ -44,7 +45,7 @@ def test_a_truncated_episode_goes_on_and_a_terminated_one_does_not(mdp):
 
 
 @pytest.mark.parametrize("terminates", [True, False])
-def test_all_autoreset_modes_store_the_same_transitions_and_none_from_an_end_to_a_beginning(mdp, terminates):
+def test_all_autoreset_modes_store_the_same_transitions_and_none_from_an_end_to_a_beginning(terminates):
     stored = []
     for mode in AutoresetMode:
         envs = mdp.vector(lambda: mdp.Counter(4, terminates), 2, mode)
@@ -70,7 +71,7 @@ def test_the_last_observation_of_a_same_step_reset_is_kept_for_dict_observations
 
 
 @pytest.mark.parametrize("count", [1, 3, 32])
-def test_updates_target_copies_and_epsilon_are_functions_of_transitions_alone(mdp, count):
+def test_updates_target_copies_and_epsilon_are_functions_of_transitions_alone(count):
     config = DQNConfig(learning_starts=100, train_every=4, target_every=50, exploration_fraction=0.5)
     agent = DQN(mdp.Chain.observation_space, 2, config, 1)
     copies, original = [], agent.target.load_state_dict
@@ -149,14 +150,14 @@ def test_the_first_weights_follow_from_the_seed_alone():
     assert not torch.equal(one, weights(DQN(VECTOR, 2, seed=6)))
 
 
-def test_making_and_training_leave_torchs_global_generator_alone(mdp):
+def test_making_and_training_leave_torchs_global_generator_alone():
     torch.manual_seed(0)
     before = torch.get_rng_state()
     DQN(mdp.Chain.observation_space, 2, DQNConfig(learning_starts=10), 5).learn(mdp.vector(mdp.Chain, 2), 50)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_predicting_in_the_middle_changes_nothing_about_the_training(mdp):
+def test_predicting_in_the_middle_changes_nothing_about_the_training():
     def trained(*, evaluate):
         agent = DQN(mdp.Chain.observation_space, 2, DQNConfig(learning_starts=50), 5)
 
@@ -218,7 +219,7 @@ def test_a_folder_without_an_agent_is_refused_in_one_line(tmp_path):
         DQN.load(tmp_path)
 
 
-def test_tensorboard_gets_the_names_that_stable_baselines3_users_know(mdp, tmp_path):
+def test_tensorboard_gets_the_names_that_stable_baselines3_users_know(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     agent = DQN(mdp.Chain.observation_space, 2, DQNConfig(learning_starts=100), 1)
