@@ -44,7 +44,7 @@ class DQNConfig:
     learning_rate: float = 5e-4
     """Of Adam."""
     gamma: float = 0.99
-    """Discount a step, in [0, 1)."""
+    """Discount a step, in [0, 1]."""
     batch_size: int = 64
     """Transitions in an update."""
     buffer_size: int = 50_000

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from etfgym import hindsight, metrics
 from etfgym.envs.etf import EtfTradingEnv
+from etfgym.envs.settings import Settings
 from etfgym.ledger import Costs, Curves, implied_dividends, run_orders
 from etfgym.policies import Policy, Replay
 from etfgym.prices import PriceTable
@@ -72,14 +73,13 @@ class BacktestResult:
         return int(self.curves.units[-2] + self.curves.filled[-1])
 
 
-def backtest(policy: Policy, table: PriceTable, period: Period, *, seed: int = 0, **keywords: Any) -> BacktestResult:
+def backtest(policy: Policy, table: PriceTable, period: Period, **keywords: Any) -> BacktestResult:
     """Trade `period` with `policy` and return the account day by day.
 
     Args:
         policy: See `etfgym.policies.Policy`. Its `env_keywords`, if it has any, override `keywords`.
         table: Prices, with at least a window before the period.
         period: From `etfgym.splits`.
-        seed: Of the environment; the market itself has no chance in it.
         **keywords: Of the environment, see `etfgym.envs.settings.Settings`.
 
     Example:
@@ -92,7 +92,7 @@ def backtest(policy: Policy, table: PriceTable, period: Period, *, seed: int = 0
     """
     keywords = keywords | getattr(policy, "env_keywords", {})
     env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)
-    observation, _ = env.reset(seed=seed)
+    observation, _ = env.reset(seed=0)  # ticker and start are fixed: nothing is left to chance
     orders = np.zeros(period.days, np.int64)
     state, first, over, day = None, np.ones(1, np.bool_), False, 0
     while not over:
@@ -101,7 +101,7 @@ def backtest(policy: Policy, table: PriceTable, period: Period, *, seed: int = 0
         orders[day] = info["requested"]
         day += env.settings.decision_every
         first = np.zeros(1, np.bool_)
-    return _account(table, period, orders, env)
+    return _account(table, period, orders, env.settings)
 
 
 def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Replay:
@@ -112,10 +112,9 @@ def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Repl
         period: From `etfgym.splits`.
         **keywords: Of the environment that the agent trades in.
     """
-    settings = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords).settings
-    prices = _days(table, period)
+    settings = Settings.from_keywords(keywords)
     orders = hindsight.best_orders(
-        *prices,
+        *_days(table, period),
         initial_cash=settings.initial_cash,
         costs=settings.costs,
         units=settings.units,
@@ -127,16 +126,14 @@ def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Repl
     return Replay(actions, hindsight.env_keywords(settings.units, settings.order_policy))
 
 
-def _account(table: PriceTable, period: Period, orders: npt.NDArray[np.int64], env: EtfTradingEnv) -> BacktestResult:
+def _account(table: PriceTable, period: Period, orders: npt.NDArray[np.int64], settings: Settings) -> BacktestResult:
     """Return the account that these orders make, through the same ledger as the environment's."""
-    settings = env.settings
     opens, closes, dividends = _days(table, period)
     clip = settings.order_policy == "clip"
     curves = run_orders(
         orders, opens, closes, dividends, initial_cash=settings.initial_cash, costs=settings.costs, clip=clip
     )
-    days = _rows(table, period)
-    dates = np.append(period.eve, table.dates[days])
+    dates = np.append(period.eve, table.dates[_rows(table, period)])
     return BacktestResult(table.ticker, dates, curves, opens, closes, settings.costs)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etfgym.checks import one_of
-from etfgym.ledger import Costs, fill_order, liquidate
+from etfgym.ledger import ORDER_POLICIES, Costs, action_orders, fill_order, liquidate
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,9 +73,8 @@ def allowed_orders(units: Sequence[int], order_policy: str) -> tuple[int, ...]:
 
     This is also the action list of an environment made with `env_keywords(units, order_policy)`.
     """
-    if one_of("order_policy", order_policy, ("clip", "reject")) == "clip":
-        units = range(max(units), 0, -1)
-    return (*units, 0, *(-number for number in reversed(units)))
+    clipped = one_of("order_policy", order_policy, ORDER_POLICIES) == "clip"
+    return action_orders(range(max(units), 0, -1) if clipped else units)
 
 
 def env_keywords(units: Sequence[int], order_policy: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ These functions are plain Python, readable and slow; the environments compile th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from etfgym.checks import real_number
 
 ALL = 10**18
 """An order of this many units means as many as cash or holdings allow (under the order policy "clip")."""
+
+ORDER_POLICIES = ("clip", "reject")
+"""What becomes of an order that cash or holdings can't cover: filled as far as they go, or not at all."""
 
 DIVIDEND_ROUNDING = 5e-6
 """Fraction of the Close below which an implied dividend is rounding of the published columns, and none."""
@@ -60,6 +64,16 @@ class Costs:
     def rates(self) -> tuple[float, float, float]:
         """Commission (fraction), fixed fee (dollars) and slippage (fraction), as the functions below take them."""
         return float(self.commission), float(self.fixed_fee), self.slippage_bps / 10_000.0
+
+
+def action_orders(units: Sequence[int]) -> tuple[int, ...]:
+    """Return the units that each action orders: the buys as given, hold, the sales mirrored.
+
+    Example:
+        >>> action_orders((20, 10))
+        (20, 10, 0, -10, -20)
+    """
+    return (*units, 0, *(-number for number in reversed(units)))
 
 
 def implied_dividends(close: npt.NDArray[np.float64], adj_close: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

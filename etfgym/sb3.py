@@ -64,9 +64,10 @@ class EtfVecEnv(VecEnv):
         observations, rewards, terminated, truncated, batched = self.envs.step(self._actions)
         infos = _split(batched, self.num_envs)
         dones = terminated | truncated
+        finals = _split(batched["final_info"], self.num_envs) if dones.any() else []
         for i in np.flatnonzero(dones):
             self.reset_infos[i] = infos[i]
-            infos[i] = _split(batched["final_info"], self.num_envs)[i]
+            infos[i] = finals[i]
             infos[i]["terminal_observation"] = batched["final_obs"][i]
         for info, cut_off, closed in zip(infos, truncated, terminated, strict=True):
             info["TimeLimit.truncated"] = bool(cut_off and not closed)

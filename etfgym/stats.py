@@ -3,12 +3,12 @@
 Scores come as a matrix, shape (tasks, runs): a task is one ETF in one test year, a run is one seed. Tasks may differ
 in their number of runs; NaN stands where there is none. Every task weighs the same in a mean.
 
-Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice", resample
-runs with replacement within each task (a stratified bootstrap) and take percentiles. A plain bootstrap of n runs
-shows only (n - 1) / n of their variance, which many tasks do not average away: with three runs the interval would be
-a fifth too narrow. So deviations are stretched by sqrt(n / (n - 1)), after Rao and Wu (1988), "Resampling Inference
-with Complex Survey Data", JASA 83, 231-241. Percentiles of very few values still promise too much: three runs of a
-single normal task give an interval that holds the truth five times in six, not nineteen in twenty.
+Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice", resample runs with
+replacement within each task (a stratified bootstrap) and take percentiles. A plain bootstrap of n runs shows only
+(n - 1) / n of their variance, which many tasks do not average away: with three runs the interval would be a fifth too
+narrow. So deviations are stretched by sqrt(n / (n - 1)), after Rao and Wu (1988), "Resampling Inference with Complex
+Survey Data", JASA 83, 231-241. Percentiles of very few values still promise too much: three runs of a single task give
+an interval that holds the truth less often than nineteen times in twenty.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def paired_difference_interval(
 ) -> Interval:
     """Return the interval of the mean of score minus baseline, for other tasks of the kind and other runs.
 
-    Tasks are drawn with replacement, then runs within each task drawn (Davison and Hinkley, 1997). As
-    the means of tasks already vary by chance of their runs, this counts that part twice and errs to the wide side.
+    Tasks are drawn with replacement, then runs within each task drawn (Davison and Hinkley, 1997). As the means of
+    tasks already vary by chance of their runs, this counts that part twice and errs to the wide side.
     Tasks count as independent; where they move together, as ETFs of one year do, the interval is too narrow.
 
     Args:

@@ -15,7 +15,7 @@ from etfgym.ledger import ALL, run_orders
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 """Okabe and Ito's colours, told apart by colour-blind eyes."""
 
 
@@ -43,7 +43,7 @@ def draw(market: Market, settings: Settings, trace: Sequence[tuple[int, int, flo
     figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     above.plot(market.dates[days], market.close[days], color=GREY, linewidth=1, label="Close")
-    fills = np.append(rows[:-1] + 1, 0)[np.arange(len(rows)) - 1]  # an order fills on the bar after its decision
+    fills = np.roll(rows, 1) + 1  # an order fills on the bar after its decision; the start has none
     for sign, marker, color, label in ((1, "^", BLUE, "bought"), (-1, "v", ORANGE, "sold")):
         at = fills[np.sign(filled) == sign]
         above.plot(market.dates[at], market.open[at], marker, color=color, markersize=6, label=label)

@@ -11,10 +11,9 @@ import numpy as np
 from etfgym.checks import one_of, real_number, whole_number
 from etfgym.envs.market import Start, as_start
 from etfgym.features import FEATURES
-from etfgym.ledger import ALL, Costs
+from etfgym.ledger import ALL, ORDER_POLICIES, Costs, action_orders
 from etfgym.sources import Prices
 
-ORDER_POLICIES = ("clip", "reject")
 REWARDS = ("pnl", "log", "excess")
 
 
@@ -91,6 +90,5 @@ class Settings:
 
     @property
     def orders(self) -> tuple[int, ...]:
-        """Units that each action orders: the buys, hold, the sells mirrored; 20, 10, 0, -10, -20."""
-        buys = tuple(int(number) for number in self.units)
-        return (*buys, 0, *(-number for number in reversed(buys)))
+        """Units that each action orders, see `etfgym.ledger.action_orders`."""
+        return action_orders([int(number) for number in self.units])

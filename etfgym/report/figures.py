@@ -18,6 +18,7 @@ from matplotlib.dates import MONTHLY, YEARLY, AutoDateLocator, ConciseDateFormat
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from etfgym import metrics
 from etfgym.atomic import write_atomically
 from etfgym.report.results import HINDSIGHT, HOLD, NO_RANDOMNESS, ONE_RUN, Results
 from etfgym.report.tables import Cell, Comparison, compare, percent
@@ -71,7 +72,7 @@ def write_figures(
     """Draw every figure that the results allow into the folder's `figures/`, each file whole or not at all.
 
     Args:
-        results: Of `tables.load_results`.
+        results: Of `results.load_results`.
         cells: Of `tables.cell_table`, for every agent.
         comparisons: Of `tables.compare`, for every agent.
     """
@@ -204,7 +205,7 @@ def _curves(results: Results) -> pd.DataFrame:
     """Return the daily accounts with `growth` since the start and `drawdown` below the highest so far, in percent."""
     runs = results.equity.groupby(ONE_RUN)["equity"]
     growth = 100 * (results.equity["equity"] / runs.transform("first") - 1)
-    drawdown = 100 * (results.equity["equity"] / runs.cummax() - 1)
+    drawdown = -100 * runs.transform(lambda equity: metrics.drawdown(equity.to_numpy(np.float64)))
     return results.equity.assign(growth=growth, drawdown=drawdown)
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from etfgym.report.results import HINDSIGHT, HOLD, MEASURES, NO_RANDOMNESS, Results, load_results
+from etfgym.report.results import HINDSIGHT, HOLD, MEASURES, NO_RANDOMNESS, Results
 from etfgym.stats import NO_INTERVAL, Interval, mean_interval, paired_difference_interval
 
 FEWEST_CELLS = 6
@@ -24,8 +24,6 @@ FEWEST_SEEDS = 10
 EVEN = 1e-12
 """Difference of two returns that is rounding."""
 BOOTSTRAP_SEED = 20_210_830
-__all__ = ["Cell", "Comparison", "cell_table", "compare", "conclude", "conclusions", "load_results", "summary_text"]
-
 PROVISO = (
     "One test period says nothing of another, and ETFs of one year move together, so the true doubt is larger than "
     "any interval here."

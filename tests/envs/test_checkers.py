@@ -12,8 +12,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import etfgym  # noqa: F401 (registers the environments)
-from etfgym.envs.settings import ORDER_POLICIES, REWARDS
+from etfgym.envs.settings import REWARDS
 from etfgym.features import FEATURES
+from etfgym.ledger import ORDER_POLICIES
 from etfgym.prices import PriceTable
 from etfgym.sources import load
 

@@ -6,7 +6,8 @@ import pytest
 
 from etfgym.report import figures
 from etfgym.report.figures import write_figures
-from etfgym.report.tables import cell_table, compare, load_results
+from etfgym.report.results import load_results
+from etfgym.report.tables import cell_table, compare
 
 HOLD = "buy-and-hold"
 ALL = ("dqn", HOLD, "ramped-buy-and-hold", "ma-cross", "random", "hindsight")

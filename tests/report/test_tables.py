@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etfgym.report.tables import cell_table, compare, conclude, load_results, percent, points, summary_text
+from etfgym.report.results import load_results
+from etfgym.report.tables import cell_table, compare, conclude, percent, points, summary_text
 
 HOLD = "buy-and-hold"
 SIX = ("SPY", "QQQ", "IWM", "EFA", "TLT", "GLD")
