@@ -1,146 +1,53 @@
-"""Deep Q-learning on a Gymnasium vector environment: config, network, act, learn, loop, from top to bottom.
+"""Deep Q-learning on a Gymnasium vector environment: act, learn, loop, save, from top to bottom.
 
-Mnih et al. 2015 (replay, target network, epsilon-greedy, Huber loss) with double Q-learning (van Hasselt et al.
-2016). On a trading window the network is convolutional; an account observed beside it joins after the torso.
+Mnih et al. 2015 (replay, target network, epsilon-greedy, Huber loss); what came after it are switches, all of them in
+`agents.settings`. The networks are in `agents.network`, their gradients in `agents.by_hand`, the replay in
+`agents.replay` and `agents.market_replay`.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from agents.replay import Batch, Replay
-from agents.scalars import Scalars
-from etfgym.atomic import write_atomically
-from etfgym.checks import whole_number
-from etfgym.nets.cnn import CNN
+from agents import checkpoints
+from agents.by_hand import engine, one_thread
+from agents.market_replay import MarketReplay, make_replay
+from agents.network import QNetwork, Shape
+from agents.one_env import as_vector
+from agents.optimizer import Adam
+from agents.progress import Progress
+from agents.replay import CUT, GOES_ON, TERMINATED, Batch, Replay
+from agents.settings import DQNConfig
+from etfgym.checks import one_of, whole_number
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
 
 
-# ---- config -----------------------------------------------------------------------------------------------------
+KINDS = np.array([GOES_ON, TERMINATED, CUT, TERMINATED], np.uint8)
+"""By terminated + 2 * truncated: only the first stops the bootstrap."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DQNConfig:
-    """Settings of the learner; counts are in transitions, whatever the number of environments.
+@dataclass(slots=True)
+class Best:
+    """The weights that did best in validation so far."""
 
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    learning_rate: float = 5e-4
-    """Of Adam."""
-    gamma: float = 0.99
-    """Discount a step, in [0, 1]."""
-    batch_size: int = 64
-    """Transitions in an update."""
-    buffer_size: int = 50_000
-    """Transitions kept in the replay."""
-    learning_starts: int = 1_000
-    """Transitions before the first update, all of them random."""
-    train_every: int = 4
-    """Transitions from one update to the next."""
-    target_every: int = 1_000
-    """Transitions from one copy into the target network to the next."""
-    epsilon_start: float = 1.0
-    """Probability of a random action at the start."""
-    epsilon_end: float = 0.05
-    """The same after exploration."""
-    exploration_fraction: float = 0.5
-    """Part of the training over which epsilon falls in a straight line."""
-    double: bool = True
-    """Choose the next action by the online network and value it by the target network."""
-    reward_scale: float = 1.0
-    """The learner sees rewards times this; a day's profit is a small part of the initial cash."""
-    max_grad_norm: float = 10.0
-    """Largest norm of an update's gradient."""
-    hidden: int = 128
-    """Width of the dense layers."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "buffer_size", "learning_starts", "train_every", "target_every", "hidden"):
-            whole_number(name, getattr(self, name), 1)
-        for name in ("gamma", "epsilon_start", "epsilon_end", "exploration_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                msg = f"{name} must be in [0, 1], got {getattr(self, name)!r}"
-                raise ValueError(msg)
-        for name in ("learning_rate", "reward_scale", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be above 0, got {getattr(self, name)!r}"
-                raise ValueError(msg)
-
-    def epsilon(self, done: int, total: int) -> float:
-        """Return the probability of a random action after `done` of `total` transitions."""
-        progress = min(1.0, done / max(1.0, self.exploration_fraction * total))
-        return self.epsilon_start + progress * (self.epsilon_end - self.epsilon_start)
-
-
-# ---- network ----------------------------------------------------------------------------------------------------
-
-
-class QNetwork(nn.Module):
-    """Q-values (B, actions) of flat observations (B, D): a window (W * F numbers, row by row), then the account.
-
-    An observation that has no window (D numbers in a vector) goes through two dense layers.
-    """
-
-    def __init__(self, window: tuple[int, int] | None, size: int, actions: int, hidden: int) -> None:
-        super().__init__()
-        self.window = window
-        self.split = window[0] * window[1] if window else 0
-        self.torso = CNN(*window, features=hidden) if window else None
-        rest = size - self.split
-        self.head = nn.Sequential(
-            nn.Linear(hidden + rest if window else rest, hidden), nn.ReLU(), nn.Linear(hidden, actions)
-        )
-
-    def windows(self, flat: Tensor) -> Tensor:
-        """Return the windows (B, W, F) of flat observations (B, D)."""
-        assert self.window is not None  # noqa: S101 (for the type checker; called only with a torso)
-        return flat[:, : self.split].reshape(-1, *self.window)
-
-    def forward(self, flat: Tensor) -> Tensor:
-        """Return Q-values (B, actions)."""
-        if self.torso is not None:
-            flat = torch.cat((self.torso(self.windows(flat)), flat[:, self.split :]), dim=1)
-        values: Tensor = self.head(flat)
-        return values
-
-
-def flatten(observation: Any) -> Floats:
-    """Return observations (n, ...), arrays or a dict of `window` and `account`, as flat rows (n, D), float32."""
-    parts = [observation["window"], observation["account"]] if isinstance(observation, dict) else [observation]
-    return np.concatenate([np.asarray(part, np.float32).reshape(len(part), -1) for part in parts], axis=1)
-
-
-def observation_shape(space: spaces.Space[Any]) -> tuple[tuple[int, int] | None, int]:
-    """Return (W, F) of the window, or None if there is none, and the number of values in all.
-
-    Raises:
-        ValueError: If the space is neither a window, a window with an account, nor a vector.
-    """
-    if isinstance(space, spaces.Dict) and set(space) == {"window", "account"}:
-        (days, columns), (rest,) = space["window"].shape, space["account"].shape  # type: ignore[misc]
-        return (days, columns), days * columns + rest
-    if isinstance(space, spaces.Box) and len(space.shape) == 2:
-        return (space.shape[0], space.shape[1]), space.shape[0] * space.shape[1]
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return None, space.shape[0]
-    msg = f"the DQN takes a Box (W, F), a Dict of window and account, or a Box (D,), got {space}"
-    raise ValueError(msg)
+    score: float
+    weights: dict[str, Tensor]
+    checks_since: int = 0
 
 
 # ---- agent ------------------------------------------------------------------------------------------------------
@@ -150,195 +57,403 @@ class DQN:
     """The agent: `learn` on a vector environment, `predict` like stable-baselines3's, `save`, `load`.
 
     Args:
-        observation_space: Of one environment, see `observation_shape`.
+        observation_space: Of one environment, see `Shape.of`; or the shape itself.
         actions: How many there are.
         config: Settings.
         seed: Of weights, exploration and replay; equal seeds give equal weights on one machine.
+        device: Of networks and observations, "cpu" or "cuda".
+
+    Raises:
+        ValueError: If torch has no such device here.
     """
 
     def __init__(
-        self, observation_space: spaces.Space[Any], actions: int, config: DQNConfig | None = None, seed: int = 0
+        self,
+        observation_space: spaces.Space[Any] | Shape,
+        actions: int,
+        config: DQNConfig | None = None,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.config = config or DQNConfig()
         self.actions = whole_number("actions", actions, 2)
-        self.window, self.size = observation_shape(observation_space)
-        weights_seed, rng_seed = np.random.SeedSequence(seed).spawn(2)
+        self.shape = observation_space if isinstance(observation_space, Shape) else Shape.of(observation_space)
+        self.device = one_of("device", device, ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+        weights_seed, rng_seed, evaluation_seed, noise_seed = np.random.SeedSequence(seed).spawn(4)
         self.rng = np.random.default_rng(rng_seed)
+        self.evaluation_rng = np.random.default_rng(evaluation_seed)
+        self.noise = torch.Generator().manual_seed(int(noise_seed.generate_state(1)[0]))
+        config = self.config
         with torch.random.fork_rng(devices=[]):  # torch's layers draw from its global generator
             torch.manual_seed(int(weights_seed.generate_state(1)[0]))
-            self.online = QNetwork(self.window, self.size, self.actions, self.config.hidden)
-        self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.online.parameters(), lr=self.config.learning_rate, fused=True)
-        self.replay = Replay(self.config.buffer_size, self.size)
+            self.online = QNetwork(
+                self.shape,
+                self.actions,
+                features=config.features,
+                head=config.head,
+                dueling=config.dueling,
+                noisy=config.noisy,
+                quantiles=config.quantiles,
+            ).to(device)
+        self.target = copy.deepcopy(self.online)
+        for network in (self.online, self.target):
+            network.lay_flat()
+        self._online, self._target = engine(self.online), engine(self.target)
+        self.optimizer = Adam(self.online.flat, self.online.gradient)
+        self.replay: Replay | MarketReplay | None = None
         self.transitions = 0
         self.updates = 0
+        self.best: Best | None = None
+        self._saved_replay: dict[str, Tensor] | None = None  # of a training that goes on
 
     # ---- act
 
-    @torch.no_grad()
-    def act(self, flat: Floats, epsilon: float) -> npt.NDArray[np.int64]:
-        """Return an action for each flat observation (n, D): random with probability `epsilon`, else the best."""
-        explore = self.rng.random(len(flat)) < epsilon
-        actions = self.rng.integers(self.actions, size=len(flat))
-        if not explore.all():
-            best = self.online(torch.from_numpy(flat)).argmax(dim=1).numpy()
-            actions = np.where(explore, actions, best)
-        return actions
+    def act(self, rows: Tensor, epsilon: npt.NDArray[np.float64], masks: Bools | None = None) -> Integers:
+        """Return an action for each observation (n, D): random with probability `epsilon` (n,), else the best.
 
-    @torch.no_grad()
+        Args:
+            rows: Flat observations.
+            epsilon: Shape (n,).
+            masks: Which actions are allowed, shape (n, actions); None: all.
+        """
+        return self._choose(rows, epsilon, masks, self.rng)
+
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[npt.NDArray[np.int64], Any]:
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+        action_masks: npt.NDArray[Any] | None = None,
+    ) -> tuple[Integers, Any]:
         """Return the best actions and `state`, of one observation or several; see `etfgym.policies.Policy`.
 
-        It is greedy whatever `deterministic` says, so that it never touches the training's randomness.
+        With `deterministic=False`, an action is random with probability `evaluation_epsilon`, by a generator of its
+        own: predicting never touches the training's randomness. `action_masks` tells which actions are allowed, shape
+        (actions,) or (n, actions), 1 or True where they are.
         """
-        del episode_start, deterministic
-        parts = observation.values() if isinstance(observation, dict) else [observation]
-        single = sum(np.size(part) for part in parts) == self.size
+        del episode_start
+        first = observation["window"] if isinstance(observation, dict) else observation
+        single = np.ndim(first) == len(self.shape.window or self.shape.frames or (self.shape.rest,))
         if single:
             observation = _batch_of_one(observation)
-        best = self.online(torch.from_numpy(flatten(observation))).argmax(dim=1).numpy()
-        return (best[0] if single else best), state
+            action_masks = None if action_masks is None else np.asarray(action_masks)[None]
+        masks = None if action_masks is None else np.asarray(action_masks) == 1
+        rows = self._rows(observation)
+        epsilon = np.full(len(rows), 0.0 if deterministic else self.config.evaluation_epsilon)
+        self.online.draw_noise(None)
+        chosen = self._choose(rows, epsilon, masks, self.evaluation_rng)
+        return (chosen[0] if single else chosen), state
+
+    def _choose(
+        self, rows: Tensor, epsilon: npt.NDArray[np.float64], masks: Bools | None, rng: np.random.Generator
+    ) -> Integers:
+        explore = rng.random(len(rows)) < epsilon
+        if masks is None:
+            random = rng.integers(self.actions, size=len(rows))
+        else:
+            random = (rng.random(masks.shape) * masks).argmax(axis=1)  # evenly among those allowed
+        if explore.all():
+            return random
+        values = self._means(self._online.values(rows)).cpu().numpy()
+        if masks is not None:
+            values = np.where(masks, values, -np.inf)
+        return np.where(explore, random, values.argmax(axis=1))
+
+    def _means(self, values: Tensor) -> Tensor:
+        """Return values (..., actions) of the network's output, which may be quantiles (..., actions, N)."""
+        return values if self.config.quantiles is None else values.mean(dim=-1)
 
     # ---- learn
 
-    def targets(self, rewards: Tensor, following: Tensor, terminated: Tensor) -> Tensor:
-        """Return r + gamma * Q(s', a'), (B,); nothing follows a terminated transition, something follows all others."""
-        with torch.no_grad():
-            values = self.target(following)  # (B, actions)
-            chooser = self.online(following) if self.config.double else values
-            value = values.gather(1, chooser.argmax(dim=1, keepdim=True)).squeeze(1)
-            targets: Tensor = self.config.reward_scale * rewards + self.config.gamma * value * ~terminated
-            return targets
+    def targets(self, batch: Batch) -> Tensor:
+        """Return r + gamma Q(s', a') for the action taken, (B, 1), or for every action, (B, actions).
 
-    def update(self) -> float:
-        """Take one optimiser step on a batch from the replay; return the loss."""
-        batch = self.replay.sample(self.config.batch_size, self.rng)
-        tensors = (torch.from_numpy(getattr(batch, field.name)) for field in fields(batch))
-        observations, actions, rewards, following, terminated = tensors
-        values = self.online(observations).gather(1, actions[:, None]).squeeze(1)
-        loss = functional.smooth_l1_loss(values, self.targets(rewards, following, terminated))
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.online.parameters(), self.config.max_grad_norm)
-        self.optimizer.step()
+        With quantiles, one more axis: (..., N).
+        """
+        values = self._following(self._target, batch)  # (B, 1 or actions, actions)
+        means = self._means(self._following(self._online, batch) if self.config.double else values)
+        if batch.next_masks is not None:
+            means = means.masked_fill(~batch.next_masks, -torch.inf)
+        best = means.argmax(dim=2, keepdim=True)
+        rewards, discounts = self.config.reward_scale * batch.rewards, batch.discounts
+        if self.config.quantiles is None:
+            return rewards + discounts * values.gather(2, best).squeeze(2)
+        best = best[..., None].expand(-1, -1, -1, self.config.quantiles)
+        return rewards[..., None] + discounts[..., None] * values.gather(2, best).squeeze(2)
+
+    def _following(self, network: Any, batch: Batch) -> Tensor:
+        """Return the values of what follows, (B, 1 or actions, actions)."""
+        if batch.next_rests is None:
+            values: Tensor = network.values(batch.next_observations)  # the same whatever was done
+            return values[:, None].expand(-1, batch.rewards.shape[1], *values.shape[1:])
+        branches: Tensor = network.branches(batch.next_observations, batch.next_rests)
+        return branches
+
+    def update(self, progress: float = 0.0) -> Tensor:
+        """Take one optimiser step on a batch from the replay; return the errors (B, 1 or actions), target less value.
+
+        Args:
+            progress: Part of the training that is done, in [0, 1], for the schedules.
+        """
+        config, replay = self.config, self.replay
+        assert replay is not None  # noqa: S101 (for the type checker; `learn` makes it)
+        beta = config.importance_exponent + progress * (1.0 - config.importance_exponent)
+        batch = replay.sample(config.batch_size, self.rng, beta).to(self.device)
+        self.online.draw_noise(self.noise)
+        self.target.draw_noise(self.noise)
+        errors = self._online.gradient(batch.observations, batch.actions, self.targets(batch), batch.weights)
+        if replay.priorities is not None:
+            replay.priorities.update(np.asarray(batch.slots), errors.abs().mean(dim=1).cpu().numpy())
+        self.optimizer.step(self.learning_rate(progress), config.max_grad_norm)
         self.updates += 1
-        return float(loss.detach())
+        return errors
+
+    def learning_rate(self, progress: float) -> float:
+        """Return Adam's learning rate after this part of the training, in [0, 1]."""
+        start, end = self.config.learning_rate, self.config.learning_rate_end
+        return start if end is None else start + progress * (end - start)
 
     # ---- loop
 
     def learn(
         self,
-        envs: VectorEnv[Any, Any, Any],
-        steps: int,
+        envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any],
+        total: int,
         *,
         seed: int = 0,
-        on_progress: Callable[[int], None] | None = None,
+        validate: Callable[[int], float | None] | None = None,
         check_every: int | None = None,
+        patience: int | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_every: int = 100_000,
         tensorboard: Path | None = None,
+        progress: bool = False,
     ) -> None:
-        """Learn from `steps` transitions.
+        """Learn until `total` transitions have been seen, those of earlier calls included.
 
         Args:
-            envs: A vector environment in any autoreset mode.
-            steps: Transitions to store.
-            seed: Of the environments' first reset.
-            on_progress: Called with the number of transitions so far, every `check_every` of them and at the end.
+            envs: A vector environment in any autoreset mode, or a single environment.
+            total: Transitions of the whole training, over which the schedules run.
+            seed: Of the environments' resets.
+            validate: Called with the number of transitions every `check_every` of them and at the end. It returns a
+                score: the weights with the highest are those the training ends with. None: it only looks.
             check_every: See there; None: only at the end.
+            patience: Stop after so many checks in a row without a higher score; None: never.
+            checkpoint: File to which the whole training is written, see `resume`. New episodes start after each, so
+                that a training which is stopped and resumed is the same as one which never was.
+            checkpoint_every: Transitions from one to the next.
             tensorboard: Folder for TensorBoard scalars, named as stable-baselines3 names them; None writes none.
+            progress: Show a bar.
         """
-        config = self.config
-        log = Scalars(tensorboard, envs.num_envs)
+        envs = as_vector(envs)
         mode = envs.metadata["autoreset_mode"]
-        observation, _ = envs.reset(seed=seed)
-        flat = flatten(observation)
-        resetting = np.zeros(envs.num_envs, np.bool_)  # environments whose next step is only a reset ("NextStep")
-        start = self.transitions
-        next_check = check_every or steps
-        while (done := self.transitions - start) < steps:
-            epsilon = 1.0 if self.transitions < config.learning_starts else config.epsilon(done, steps)
-            actions = self.act(flat, epsilon)
-            observation, rewards, terminated, truncated, infos = envs.step(actions)
-            following = flatten(observation)
-            over = terminated | truncated
-            reached = following
-            if mode is AutoresetMode.SAME_STEP and over.any():
-                reached = following.copy()
-                for i in np.flatnonzero(over):
-                    reached[i] = flatten(_batch_of_one(infos["final_obs"][i]))[0]
-            keep = np.flatnonzero(~resetting)[: steps - done]
-            self.replay.add(
-                Batch(flat[keep], actions[keep], rewards[keep].astype(np.float32), reached[keep], terminated[keep])
-            )
-            log.step(rewards, over, ~resetting)
-            for _ in range(len(keep)):
-                self._after_transition(log)
-            log.write(self.transitions, self.updates, epsilon, config.learning_rate)
-            if mode is AutoresetMode.NEXT_STEP:
-                resetting = over
-            elif mode is AutoresetMode.DISABLED and over.any():
-                observation, _ = envs.reset(options={"reset_mask": over})
-                following = flatten(observation)
-            flat = following
-            if on_progress is not None and (self.transitions - start >= min(next_check, steps)):
-                next_check += check_every or steps
-                on_progress(self.transitions - start)
-        log.close()
+        every = np.arange(envs.num_envs)
+        log = Progress(total, self.transitions, envs.num_envs, tensorboard=tensorboard, bar=progress)
+        with log, one_thread():
+            rows, masks = self._begin(envs, seed)
+            replay = self.replay
+            assert replay is not None  # noqa: S101 (for the type checker; `_begin` sees to it)
+            resetting = np.zeros(envs.num_envs, np.bool_)  # environments whose next step is only a reset ("NextStep")
+            while (done := self.transitions) < total:
+                self.online.draw_noise(self.noise)
+                epsilon = self.config.epsilon(done + every, total)
+                actions = self.act(rows, epsilon, masks)
+                observation, rewards, terminated, truncated, infos = envs.step(actions)
+                over = terminated | truncated
+                rows, masks = self._rows(observation), _masks(infos)
+                reached, allowed = rows, masks
+                if mode is AutoresetMode.SAME_STEP and over.any():
+                    reached, allowed = self._reached(rows, masks, over, infos)
+                kept = np.flatnonzero(~resetting)[: total - done]
+                part = kept if len(kept) < len(every) else slice(None)  # a slice copies nothing
+                replay.add(
+                    kept,
+                    actions[part],
+                    (np.sign(rewards) if self.config.clip_rewards else rewards)[part].astype(np.float32),
+                    KINDS[terminated + 2 * truncated][part],
+                    reached[part],
+                    None if allowed is None else allowed[part],
+                )
+                log.step(rewards, over, ~resetting)
+                for _ in kept:
+                    self._after_transition(total, log)
+                starting = over
+                if mode is AutoresetMode.NEXT_STEP:
+                    starting, resetting = resetting, over
+                elif mode is AutoresetMode.DISABLED and over.any():
+                    observation, infos = envs.reset(options={"reset_mask": over})
+                    rows, masks = self._rows(observation), _masks(infos)
+                if starting.any():
+                    first = np.flatnonzero(starting)
+                    replay.begin(first, rows[first], None if masks is None else masks[first])
+                log.write(self.transitions, self.updates, float(epsilon[0]), self.learning_rate(done / total))
+                if (
+                    validate is not None
+                    and self._is_due(check_every or total, done, total)
+                    and self._check(validate, patience)
+                ):
+                    break
+                if checkpoint is not None and self._is_due(checkpoint_every, done, total):
+                    self.checkpoint(checkpoint)
+                    rows, masks = self._begin(envs, seed)
+                    resetting = np.zeros(envs.num_envs, np.bool_)
+                    log.restart()
+        if self.best is not None:
+            self.online.load_state_dict(self.best.weights)
 
-    def _after_transition(self, log: Scalars) -> None:
-        """Count a transition; fit the scaler, update and copy into the target network when it is their turn."""
+    def _begin(self, envs: VectorEnv[Any, Any, Any], seed: int) -> tuple[Tensor, Bools | None]:
+        """Start new episodes, by a seed that follows from `seed` and the transitions so far; return what is seen."""
+        if self.transitions:
+            seed = int(np.random.SeedSequence((seed, self.transitions)).generate_state(1)[0] >> 1)
+        observation, infos = envs.reset(seed=seed)
+        rows, masks = self._rows(observation), _masks(infos)
+        self.replay = self._replay_of(envs, masked=masks is not None)
+        self.replay.begin(np.arange(envs.num_envs), rows, masks)
+        return rows, masks
+
+    def _after_transition(self, total: int, log: Progress) -> None:
+        """Count a transition; fit the scaler, update and change the target network when it is their turn."""
         config = self.config
         self.transitions += 1
-        if self.transitions == config.learning_starts and self.online.torso is not None:
-            self.online.torso.fit_scaler(self.online.windows(torch.from_numpy(self.replay.observations)))
+        if self.transitions == config.learning_starts:
+            self.online.fit_scaler(self.replay.observe(self.replay.stored()))  # type: ignore[union-attr]
             self.target.load_state_dict(self.online.state_dict())
         if self.transitions < config.learning_starts:
             return
         if self.transitions % config.train_every == 0:
-            log.loss(self.update())
+            for _ in range(config.updates):
+                log.errors(self.update(self.transitions / total))
         if self.transitions % config.target_every == 0:
-            self.target.load_state_dict(self.online.state_dict())
+            self.target.flat.lerp_(self.online.flat, config.target_rate)
+
+    def _is_due(self, period: int, before: int, total: int) -> bool:
+        return self.transitions // period > before // period or self.transitions >= total
+
+    def _check(self, validate: Callable[[int], float | None], patience: int | None) -> bool:
+        """Validate; keep the weights if they are the best so far; return whether to stop."""
+        score = validate(self.transitions)
+        if score is None:
+            return False
+        if self.best is None or score > self.best.score:
+            weights = {name: value.clone() for name, value in self.online.state_dict().items()}
+            self.best = Best(score, weights)
+        else:
+            self.best.checks_since += 1
+        return patience is not None and self.best.checks_since >= patience
+
+    def _reached(
+        self, rows: Tensor, masks: Bools | None, over: Bools, infos: dict[str, Any]
+    ) -> tuple[Tensor, Bools | None]:
+        """Return what each step led to: `rows`, but for episodes that are over their last observation ("SameStep")."""
+        rows, last = rows.clone(), infos.get("final_info", {})
+        for i in np.flatnonzero(over):
+            rows[i] = self._rows(_batch_of_one(infos["final_obs"][i]))[0]
+        if masks is not None and "action_mask" in last:
+            masks = np.where(over[:, None], last["action_mask"] == 1, masks)
+        return rows, masks
+
+    def _rows(self, observation: Any) -> Tensor:
+        """Return observations (n, ...), arrays or a dict of `window` and `account`, as flat rows (n, D)."""
+        parts = [observation["window"], observation["account"]] if isinstance(observation, dict) else [observation]
+        dtype = np.uint8 if self.shape.frames else np.float32
+        flat = [np.asarray(part, dtype).reshape(len(part), -1) for part in parts]
+        return torch.from_numpy(flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)).to(self.device)
+
+    def _replay_of(self, envs: VectorEnv[Any, Any, Any], *, masked: bool) -> Replay | MarketReplay:
+        """Return the replay that these environments fill, made or restored at the first call."""
+        if self.replay is None:
+            actions = self.actions if masked else None
+            self.replay = make_replay(envs, self.config, self.shape, actions, self.device)
+        if self._saved_replay is not None:
+            checkpoints.restore(self.replay.tensors(), self._saved_replay)
+            self._saved_replay = None
+        if self.replay.num_envs != envs.num_envs:
+            msg = f"{self.replay.num_envs} environments filled the replay; go on with as many, not {envs.num_envs}"
+            raise ValueError(msg)
+        return self.replay
 
     # ---- save and load
 
     def save(self, folder: Path) -> None:
-        """Write `weights.safetensors` and `dqn.json` into `folder`, each whole or not at all."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        shape = {"window": self.window, "size": self.size, "actions": self.actions}
-        settings = json.dumps({"config": asdict(self.config), **shape}, indent=1)
-        write_atomically(folder / "weights.safetensors", lambda path: save_file(self.online.state_dict(), path))
-        write_atomically(folder / "dqn.json", lambda path: path.write_text(settings))
+        """Write `weights.safetensors` and `dqn.json` into `folder`, each whole or not at all: enough to predict."""
+        checkpoints.save(folder, self.online.state_dict(), self._settings())
 
     @classmethod
-    def load(cls, folder: Path) -> DQN:
-        """Return the agent that `save` wrote, ready to predict. Nothing in the files is executed.
+    def load(cls, folder: Path, device: str = "cpu") -> DQN:
+        """Return the agent that `save` wrote. Nothing in the files is executed.
 
         Raises:
             ValueError: If the files don't fit together, naming the folder.
         """
-        from safetensors.torch import load_file
+        with checkpoints.refusing(folder, "DQN"):
+            weights, settings = checkpoints.load(folder)
+            agent = cls._from(settings, device)
+            agent.online.load_state_dict(weights)
+            agent.target.load_state_dict(weights)
+            return agent
 
-        try:
-            saved = json.loads((folder / "dqn.json").read_text())
-            agent = cls(_space(saved["window"], saved["size"]), saved["actions"], DQNConfig(**saved["config"]))
-            agent.online.load_state_dict(load_file(folder / "weights.safetensors"))
-        except Exception as error:
-            msg = f"{folder} holds no DQN that can be loaded ({type(error).__name__}: {error}); save it again"
-            raise ValueError(msg) from error
-        agent.target.load_state_dict(agent.online.state_dict())
-        return agent
+    def checkpoint(self, file: Path) -> None:
+        """Write the whole training into one file, whole or not at all: networks, optimiser, replay, randomness."""
+        parts = {f"online.{name}": value for name, value in self.online.state_dict().items()}
+        parts |= {f"target.{name}": value for name, value in self.target.state_dict().items()}
+        parts |= {
+            "adam.mean": self.optimizer.mean,
+            "adam.square": self.optimizer.square,
+            "noise": self.noise.get_state(),
+        }
+        counts: dict[str, Any] = {name: getattr(self, name) for name in ("transitions", "updates")}
+        counts |= {"adam_steps": self.optimizer.steps}
+        counts |= {name: getattr(self, name).bit_generator.state for name in ("rng", "evaluation_rng")}
+        if self.replay is not None:
+            parts |= {f"replay.{name}": value for name, value in self.replay.tensors().items()}
+        if self.best is not None:
+            parts |= {f"best.{name}": value for name, value in self.best.weights.items()}
+            counts |= {"best_score": self.best.score, "checks_since": self.best.checks_since}
+        checkpoints.write(file, parts, self._settings() | {"training": counts})
+
+    @classmethod
+    def resume(cls, file: Path, device: str = "cpu") -> DQN:
+        """Return the agent in the middle of the training that `checkpoint` wrote; `learn` goes on with it.
+
+        Raises:
+            ValueError: If it is no such file, naming it.
+        """
+        with checkpoints.refusing(file, "training of a DQN"):
+            parts, settings = checkpoints.read(file)
+            agent, counts = cls._from(settings, device), settings["training"]
+
+            def under(name: str) -> dict[str, Tensor]:
+                return {key.removeprefix(f"{name}."): part for key, part in parts.items() if key.startswith(f"{name}.")}
+
+            agent.online.load_state_dict(under("online"))
+            agent.target.load_state_dict(under("target"))
+            checkpoints.restore({"mean": agent.optimizer.mean, "square": agent.optimizer.square}, under("adam"))
+            agent.noise.set_state(parts["noise"])
+            agent.rng.bit_generator.state = counts["rng"]
+            agent.evaluation_rng.bit_generator.state = counts["evaluation_rng"]
+            agent.transitions, agent.updates = counts["transitions"], counts["updates"]
+            agent.optimizer.steps = counts["adam_steps"]
+            agent._saved_replay = under("replay") or None  # noqa: SLF001 (its own class)
+            if "best_score" in counts:
+                agent.best = Best(counts["best_score"], under("best"), counts["checks_since"])
+            return agent
+
+    def _settings(self) -> dict[str, Any]:
+        return {"config": asdict(self.config), "shape": asdict(self.shape), "actions": self.actions}
+
+    @classmethod
+    def _from(cls, settings: dict[str, Any], device: str) -> DQN:
+        shape: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in settings["shape"].items()
+        }
+        return cls(Shape(**shape), settings["actions"], DQNConfig(**settings["config"]), device=device)
 
 
-def _space(window: list[int] | None, size: int) -> spaces.Space[Any]:
-    """Return the observation space of a window (W, F), or None, and `size` numbers in all."""
-    vector = spaces.Box(-np.inf, np.inf, (size - (window[0] * window[1] if window else 0),))
-    if window is None:
-        return vector
-    box = spaces.Box(-np.inf, np.inf, tuple(window))
-    return spaces.Dict({"window": box, "account": vector}) if vector.shape != (0,) else box
+def _masks(infos: dict[str, Any]) -> Bools | None:
+    """Return which actions are allowed, (n, actions), if the environments say so."""
+    masks = infos.get("action_mask")
+    return None if masks is None else np.asarray(masks) == 1
 
 
 def _batch_of_one(observation: Any) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 import etfgym  # noqa: F401 (registers the environments)
-from agents.dqn import DQN, DQNConfig
+from agents.dqn import DQN
+from agents.settings import DQNConfig
 from etfgym.backtest import BacktestResult, backtest, hindsight_policy
 from etfgym.ledger import Costs
 from etfgym.policies import POLICIES, Policy, make_policy
@@ -75,19 +76,13 @@ def train_dqn(tables: Sequence[PriceTable], test_year: int, seed: int, steps: in
     past = [table.until(split.train.last) for table, split in zip(tables, splits, strict=True)]
     envs = gym.make_vec("etfgym/EtfTrading-v0", num_envs=TRAINING_ENVS, prices=past, **ENVIRONMENT, **DQN_OBSERVATION)
     agent = DQN(envs.single_observation_space, 5, DQN_CONFIG, seed)
-    best_return, best_weights = -np.inf, agent.online.state_dict()
 
-    def validate(_: int) -> None:
-        nonlocal best_return, best_weights
+    def validate(_: int) -> float:
         results = [
             backtest(agent, table, split.valid, **ENVIRONMENT, **DQN_OBSERVATION)
             for table, split in zip(tables, splits, strict=True)
         ]
-        mean = float(np.mean([result.total_return for result in results]))
-        if mean > best_return:
-            best_return = mean
-            best_weights = {name: weights.clone() for name, weights in agent.online.state_dict().items()}
+        return float(np.mean([result.total_return for result in results]))
 
-    agent.learn(envs, steps, seed=seed, on_progress=validate, check_every=max(1, steps // CHECKS))
-    agent.online.load_state_dict(best_weights)
+    agent.learn(envs, steps, seed=seed, validate=validate, check_every=max(1, steps // CHECKS))
     return agent

@@ -9,3 +9,13 @@ register(
     entry_point="etfgym.envs.etf:EtfTradingEnv",
     vector_entry_point="etfgym.envs.etf_vector:EtfTradingVectorEnv",
 )
+register(
+    id="etfgym/Breakout-v0",
+    entry_point="etfgym.envs.atari:AtariEnv",
+    vector_entry_point="etfgym.envs.atari:AtariVectorEnv",
+)
+register(
+    id="etfgym/Paddle-v0",
+    entry_point="etfgym.envs.paddle:PaddleEnv",
+    vector_entry_point="etfgym.envs.paddle:PaddleVectorEnv",
+)

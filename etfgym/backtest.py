@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,8 @@ def backtest(policy: Policy, table: PriceTable, period: Period, **keywords: Any)
     """Trade `period` with `policy` and return the account day by day.
 
     Args:
-        policy: See `etfgym.policies.Policy`. Its `env_keywords`, if it has any, override `keywords`.
+        policy: See `etfgym.policies.Policy`. Its `env_keywords`, if it has any, override `keywords`. If its `predict`
+            takes `action_masks`, as sb3-contrib's maskable models do, it gets `info["action_mask"]`.
         table: Prices, with at least a window before the period.
         period: From `etfgym.splits`.
         **keywords: Of the environment, see `etfgym.envs.settings.Settings`.
@@ -92,11 +94,13 @@ def backtest(policy: Policy, table: PriceTable, period: Period, **keywords: Any)
     """
     keywords = keywords | getattr(policy, "env_keywords", {})
     env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)
-    observation, _ = env.reset(seed=0)  # ticker and start are fixed: nothing is left to chance
+    masked = "action_masks" in inspect.signature(policy.predict).parameters
+    observation, info = env.reset(seed=0)  # ticker and start are fixed: nothing is left to chance
     orders = np.zeros(period.days, np.int64)
     state, first, over, day = None, np.ones(1, np.bool_), False, 0
     while not over:
-        action, state = policy.predict(observation, state=state, episode_start=first, deterministic=True)
+        given = {"action_masks": info["action_mask"]} if masked else {}
+        action, state = policy.predict(observation, state=state, episode_start=first, deterministic=True, **given)
         observation, _, over, _, info = env.step(int(action))
         orders[day] = info["requested"]
         day += env.settings.decision_every

@@ -104,3 +104,16 @@ def test_periods_follow_each_other_without_a_day_in_common(table):
 def test_a_test_year_without_its_past_or_its_bars_is_refused(table, year):
     with pytest.raises(PriceError, match=rf"SP500: can't test on {year} with bars from 1999-01-04 to 2018-12-31; it"):
         split_by_year(table, year)
+
+
+def test_a_policy_that_asks_for_action_masks_gets_those_of_the_day(table):
+    seen = []
+
+    class BuysTwenty:
+        def predict(self, observation, state=None, episode_start=None, deterministic=True, action_masks=None):
+            seen.append(action_masks.tolist())
+            return np.int64(0), state
+
+    backtest(BuysTwenty(), table, split_by_year(table, 2018).test)
+    assert seen[0] == [1, 1, 1, 0, 0]  # nothing to sell on the first day
+    assert seen[-1] == [0, 0, 1, 1, 1]  # no cash on the last

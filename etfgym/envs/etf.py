@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from etfgym.checks import one_of
-from etfgym.envs.accounts import Accounts, Observation
+from etfgym.envs import kernel
+from etfgym.envs.accounts import Accounts
 from etfgym.envs.settings import Settings
 
-_ACTIVE = np.ones(1, np.bool_)
+_ALL = np.ones(1, np.bool_)
+_FIELDS = kernel.ACCOUNT.itemsize // 8  # numbers in an account, of 8 bytes each
 
 
 class EtfTradingEnv(gym.Env[Any, Any]):
@@ -25,6 +27,8 @@ class EtfTradingEnv(gym.Env[Any, Any]):
     `features="relative"`: prices over the window's last Close (Adj Close over its own last value), volume as the log
     of its ratio to the window's mean. `features="raw"`: dollars and units traded. `observe_account=True`: a Dict of
     `window` (20, 6) and `account` (3,): units' value as a share of equity, cash share, fraction of the year left.
+    `observe="index"`: a Dict of `row` (1,), int32, where in the arrays of `env.unwrapped.accounts.market` the last
+    bar seen stands, and `account`; for a learner that gathers windows itself.
 
     **Actions.** Discrete(5): buy 20, buy 10, hold, sell 10, sell 20 units. An order that cash or holdings can't
     cover is filled as far as they go (`order_policy="clip"`) or not at all (`"reject"`). No shorting, no borrowing.
@@ -72,9 +76,18 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         if render_mode is not None:
             one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
-        self._accounts = Accounts(Settings.from_keywords(settings), 1)
-        self.observation_space = self._accounts.observation_space
-        self.action_space = self._accounts.action_space
+        self.accounts = Accounts(Settings.from_keywords(settings), 1)
+        self.observation_space = self.accounts.observation_space
+        self.action_space = self.accounts.action_space
+        keywords = self.accounts.terms.view(np.int64), self.accounts.orders
+        self._block = np.concatenate([np.zeros(_FIELDS, np.int64), *keywords])  # see `kernel.step_one`
+        shapes = {name: space.shape for name, space in self._parts().items()}
+        self._seen = np.empty(shapes.get("window", (0, 6)), np.float32)
+        self._share = np.empty(shapes.get("account", (0,)), np.float32)
+        self._mask = np.empty(len(self.accounts.orders), np.int8)
+        self._window_only = "account" not in shapes
+        self._ticker = ""
+        self._bind()
         self._running = False
         self._trace: list[tuple[int, int, float]] = []  # row, filled, equity: only kept to be drawn
         self._window: Any = None
@@ -82,15 +95,28 @@ class EtfTradingEnv(gym.Env[Any, Any]):
     @property
     def settings(self) -> Settings:
         """The keywords in force."""
-        return self._accounts.settings
+        return self.accounts.settings
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Open a new account; see the class for `options`."""
         super().reset(seed=seed)
-        self._accounts.open(_ACTIVE, self.np_random, options or {})
+        self.accounts.open(_ALL, self.np_random, options or {})
+        market, state = self.accounts.market, self.accounts.state
+        self._block[:_FIELDS] = state.view(np.int64)
+        self._bind()
         self._running = True
         self._trace.clear()
-        return self._seen()
+        row, cash = int(state["row"][0]), float(state["cash"][0])
+        self._ticker = str(market.tickers[state["table"][0]])
+        if self.render_mode is not None:
+            self._draw(row, 0, cash)
+        nothing = {"requested": 0, "filled": 0, "cash": cash, "units": 0, "equity": cash, "fees": 0.0, "dividends": 0.0}
+        day = {"ticker": self._ticker, "date": self._dates[row], "price": float(market.close[row])}
+        info = day | nothing | {"action_mask": self.accounts.masks(state)[0]}
+        observation = self.accounts.observe()
+        if isinstance(observation, dict):
+            return {key: value[0] for key, value in observation.items()}, info
+        return observation[0], info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Order, and go on to the next decision.
@@ -102,14 +128,36 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         if not self._running:
             msg = "the episode is over; call reset() first"
             raise gym.error.ResetNeeded(msg)
-        if not self.action_space.contains(action):
-            msg = f"action must be a whole number from 0 to {len(self._accounts.orders) - 1}, got {action!r}"
-            raise ValueError(msg)
-        rewards, terminated = self._accounts.step(np.array([action], np.int64), _ACTIVE)
-        over = bool(terminated[0])
+        if type(action) is not int or not 0 <= action < len(self._mask):
+            if not self.action_space.contains(action):
+                msg = f"action must be a whole number from 0 to {len(self._mask) - 1}, got {action!r}"
+                raise ValueError(msg)
+            action = int(action)
+        told = kernel.step_one(action, *self._arrays)
+        reward, over, row, price, requested, filled, cash, units, equity, fees, dividends = told
         self._running = not over
-        observation, info = self._seen()
-        return observation, float(rewards[0]), over, False, info
+        if self.render_mode is not None:
+            self._draw(row, filled, equity)
+        info = {
+            "ticker": self._ticker,
+            "date": self._dates[row],
+            "price": price,
+            "requested": requested,
+            "filled": filled,
+            "cash": cash,
+            "units": units,
+            "equity": equity,
+            "fees": fees,
+            "dividends": dividends,
+            "action_mask": self._mask.copy(),
+        }
+        if self._window_only:
+            return self._seen.copy(), reward, over, False, info
+        if self._seen.size:
+            observation = {"window": self._seen.copy(), "account": self._share.copy()}
+        else:
+            observation = {"row": np.array([row], np.int32), "account": self._share.copy()}
+        return observation, reward, over, False, info
 
     def render(self) -> npt.NDArray[np.uint8] | None:
         """Draw price with buys and sells, and equity against buy-and-hold: an RGB array, or a window on the screen."""
@@ -121,7 +169,7 @@ class EtfTradingEnv(gym.Env[Any, Any]):
             raise gym.error.ResetNeeded(msg)
         from etfgym.envs import render
 
-        figure = render.draw(self._accounts.market, self.settings, self._trace)
+        figure = render.draw(self.accounts.market, self.settings, self._trace)
         if self.render_mode == "rgb_array":
             return render.to_rgb(figure)
         self._window = render.show(figure, self._window, 1 / self.metadata["render_fps"])
@@ -133,17 +181,25 @@ class EtfTradingEnv(gym.Env[Any, Any]):
             self._window.close()
             self._window = None
 
-    def _seen(self) -> tuple[Observation, dict[str, Any]]:
-        """Return observation and info of the one account, as scalars."""
-        observation = self._accounts.observe()
-        info = {key: value[0] for key, value in self._accounts.info().items()}
-        for key in ("price", "requested", "filled", "cash", "units", "equity", "fees", "dividends"):
-            info[key] = info[key].item()
-        info["ticker"] = str(info["ticker"])
-        if self.render_mode is not None:
-            self._trace.append((int(self._accounts.state["row"][0]), info["filled"], info["equity"]))
-            if self.render_mode == "human":
-                self.render()
-        if isinstance(observation, dict):
-            return {key: value[0] for key, value in observation.items()}, info
-        return observation[0], info
+    def _draw(self, row: int, filled: int, equity: float) -> None:
+        """Take note of a day, and show it if it is to be shown."""
+        self._trace.append((row, filled, equity))
+        if self.render_mode == "human":
+            self.render()
+
+    def _parts(self) -> dict[str, Any]:
+        """Return the observation's spaces by name."""
+        space = self.observation_space
+        return dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {"window": space}
+
+    def _bind(self) -> None:
+        """Let the account and the kernel's arguments share the memory of the block."""
+        accounts, market = self.accounts, self.accounts.market
+        accounts.state = self._block[:_FIELDS].view(kernel.ACCOUNT)
+        views = self._block, self._block.view(np.float64), market.prices, market.features
+        self._arrays = (*views, self._seen, self._share, self._mask)
+        self._dates = market.dates
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind()  # a copy or a pickle has torn the views apart

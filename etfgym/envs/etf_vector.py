@@ -11,10 +11,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from etfgym.checks import one_of, whole_number
-from etfgym.envs.accounts import Accounts, Observation
+from etfgym.envs.accounts import Accounts, Bools, Observation, WrongActionError
+from etfgym.envs.infos import BATCHED, LazyInfo, Moment
 from etfgym.envs.settings import Settings
-
-Bools = npt.NDArray[np.bool_]
 
 
 class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
@@ -29,7 +28,12 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             ignores the action and starts a new episode), "SameStep" (the same step returns the new episode's
             first observation, and the last one under `final_obs` and `final_info`) or "Disabled" (call
             `reset(options={"reset_mask": mask})`).
+        num_threads: Threads that share out the accounts; the results are the same for any number. It pays, if at
+            all, with thousands of accounts and a free core for each; see `python -m benchmarks.env`.
         **settings: Every keyword of `etfgym.envs.settings.Settings`.
+
+    All arrays returned are the caller's to keep and are not written to again while they are held. The arrays of
+    `infos` are made when they are read, and tell of their own step whenever that is.
 
     Example:
         >>> import gymnasium, etfgym
@@ -43,25 +47,33 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     _modes: ClassVar[dict[str, AutoresetMode]] = {mode.value: mode for mode in AutoresetMode}
 
     def __init__(
-        self, num_envs: int = 1, *, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP, **settings: Any
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        num_threads: int = 1,
+        **settings: Any,
     ) -> None:
         if not isinstance(autoreset_mode, AutoresetMode):
             autoreset_mode = self._modes[one_of("autoreset_mode", autoreset_mode, self._modes)]
         self.autoreset_mode = autoreset_mode
         self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": []}
         self.num_envs = whole_number("num_envs", num_envs, 1)
-        self._accounts = Accounts(Settings.from_keywords(settings), self.num_envs)
-        self.single_observation_space = self._accounts.observation_space
-        self.single_action_space = self._accounts.action_space
+        threads = min(whole_number("num_threads", num_threads, 1), self.num_envs)
+        self.accounts = Accounts(Settings.from_keywords(settings), self.num_envs, threads)
+        self.single_observation_space = self.accounts.observation_space
+        self.single_action_space = self.accounts.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._all = np.ones(self.num_envs, np.bool_)
-        self._over = self._all.copy()  # accounts that need a reset before they can be stepped
+        self._none = np.zeros(self.num_envs, np.bool_)
+        self._over = self._all  # accounts that need a reset before they can be stepped
+        self._opened = False
 
     @property
     def settings(self) -> Settings:
         """The keywords in force."""
-        return self._accounts.settings
+        return self.accounts.settings
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Open new accounts: all of them, or those of the boolean array `options["reset_mask"]` (n,).
@@ -71,13 +83,16 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """
         rest = dict(options or {})
         which = self._checked_mask(rest.pop("reset_mask", self._all))
-        if not (which | (self._accounts.state["last"] > 0)).all():
+        if not self._opened and not which.all():
             msg = "the first reset must open every account; call reset() without reset_mask first"
             raise ValueError(msg)
         super().reset(seed=seed)
-        self._accounts.open(which, self.np_random, rest)
-        self._over &= ~which
-        return self._accounts.observe(), self._info(which)
+        self.accounts.open(which, self.np_random, rest)
+        self._opened = True
+        self._over = self._over & ~which
+        state, idle = self.accounts.state, self._all
+        moment = Moment(self.accounts, state, state, np.zeros(self.num_envs, np.int64), idle, which.copy())
+        return self.accounts.observe(), LazyInfo(BATCHED, moment.tell)
 
     def step(self, actions: npt.NDArray[Any]) -> tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]:
         """Order in every account, and go on to the next decision.
@@ -86,59 +101,40 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             ValueError: If `actions` is not one action an account, shape (n,).
             gymnasium.error.ResetNeeded: If an account is over and nothing resets it ("Disabled", or before reset).
         """
-        ordered = self._checked_actions(actions)
-        resets = self._over
-        if resets.any() and (
-            self.autoreset_mode is not AutoresetMode.NEXT_STEP or not self._accounts.state["last"].any()
-        ):
-            msg = f"{int(resets.sum())} of {self.num_envs} accounts are over; call reset() for them first"
-            raise gym.error.ResetNeeded(msg)
-        rewards, terminated = self._accounts.step(ordered, ~resets)
-        if resets.any():
-            self._accounts.open(resets, self.np_random, {})
-        final: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and terminated.any():
-            final = self._final(terminated)
-            self._accounts.open(terminated, self.np_random, {})
-            self._over = np.zeros(self.num_envs, np.bool_)
-        else:
-            self._over = terminated.copy()
-        truncated = np.zeros(self.num_envs, np.bool_)
-        return self._accounts.observe(), rewards, terminated, truncated, self._info(self._all) | final
-
-    def _info(self, which: Bools) -> dict[str, Any]:
-        """Return the accounts' info, each key with its mask `_key` of the accounts it speaks of."""
-        info: dict[str, Any] = {}
-        for key, values in self._accounts.info().items():
-            info[key] = values
-            info[f"_{key}"] = which.copy()
-        return info
-
-    def _final(self, over: Bools) -> dict[str, Any]:
-        """Return `final_obs` (objects, None where an account goes on) and `final_info` of the closed accounts."""
-        observations = self._accounts.observe()
-        final_obs = np.full(self.num_envs, None, dtype=object)
-        for i in np.flatnonzero(over):
-            final_obs[i] = _row(observations, int(i))
-        return {
-            "final_obs": final_obs,
-            "_final_obs": over.copy(),
-            "final_info": self._info(over),
-            "_final_info": over.copy(),
-        }
-
-    def _checked_actions(self, actions: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         given = np.asarray(actions)
-        count = len(self._accounts.orders)
-        if (
-            given.shape != (self.num_envs,)
-            or given.dtype.kind not in "iu"
-            or (given < 0).any()
-            or (given >= count).any()
-        ):
-            msg = f"actions must be {self.num_envs} whole numbers from 0 to {count - 1}, got {actions!r}"
-            raise ValueError(msg)
-        return given.astype(np.int64)
+        if given.shape != (self.num_envs,) or given.dtype.kind not in "iu":
+            raise self._wrong(actions)
+        idle = self._over
+        resets = idle is not self._none and bool(idle.any())
+        if resets and not (self._opened and self.autoreset_mode is AutoresetMode.NEXT_STEP):
+            msg = f"{int(idle.sum())} of {self.num_envs} accounts are over; call reset() for them first"
+            raise gym.error.ResetNeeded(msg)
+        ordered = given.astype(np.int64)  # a copy: infos may be read after the caller has written to `actions`
+        before = self.accounts.state
+        try:
+            observation, rewards, terminated, closed = self.accounts.step(ordered, idle)
+        except WrongActionError:
+            raise self._wrong(actions) from None
+        final: dict[str, Any] = {}
+        opened = idle if resets else self._none
+        self._over = self._none
+        if closed and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            opened = terminated.copy()
+            moment = Moment(self.accounts, before, self.accounts.state, ordered, idle, opened)
+            final = _final(observation, opened, LazyInfo(BATCHED, moment.tell))
+        elif closed:
+            self._over = terminated.copy()
+        if opened is not self._none:
+            self.accounts.open(opened, self.np_random, {})
+            self.accounts.observe_again(opened, observation)
+        info = LazyInfo(BATCHED, Moment(self.accounts, before, self.accounts.state, ordered, opened, self._all).tell)
+        for key, value in final.items():
+            info[key] = value
+        return observation, rewards, terminated, np.zeros(self.num_envs, np.bool_), info
+
+    def _wrong(self, actions: Any) -> ValueError:
+        most = len(self.accounts.orders) - 1
+        return ValueError(f"actions must be {self.num_envs} whole numbers from 0 to {most}, got {actions!r}")
 
     def _checked_mask(self, mask: Any) -> Bools:
         given = np.asarray(mask)
@@ -146,6 +142,14 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             msg = f"reset_mask must be {self.num_envs} booleans, at least one of them True, got {mask!r}"
             raise ValueError(msg)
         return given
+
+
+def _final(observations: Observation, over: Bools, info: LazyInfo) -> dict[str, Any]:
+    """Return `final_obs` (objects, None where an account goes on) and `final_info` of the closed accounts."""
+    final_obs = np.full(len(over), None, dtype=object)
+    for i in np.flatnonzero(over):
+        final_obs[i] = _row(observations, int(i))
+    return {"final_obs": final_obs, "_final_obs": over.copy(), "final_info": info, "_final_info": over.copy()}
 
 
 def _row(observations: Observation, i: int) -> Any:

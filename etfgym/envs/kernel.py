@@ -1,4 +1,9 @@
-"""The compiled loops over accounts. The accounting inside them is `etfgym.ledger`'s, unchanged."""
+"""The compiled loops over accounts. The accounting inside them is `etfgym.ledger`'s, unchanged.
+
+What a step comes to is a function of the account before it, its order and the market. The scalar functions below are
+that function; numba compiles them unchanged into whatever kernel calls them. A learner that has stored
+(first, last, row, cash, units) can therefore work out the result of any action, float for float.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,19 @@ import math
 
 import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
 
-from etfgym.ledger import ALL, fill_order, trade_day
+from etfgym.ledger import ALL, fill_order, liquidate, trade_day
+
+compiled = numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)  # type: ignore[call-overload]
+"""How the kernels are compiled, and how a kernel that calls the functions below should be.
+
+None of them allocates, so none needs numba's reference counts (`_nrt=False`): around a loop inside a loop numba
+can't prove them away, and three arrays counted twice took 45 ns an account, more than all the rest of a step.
+"""
 
 ACCOUNT = np.dtype(
     [
@@ -18,121 +34,350 @@ ACCOUNT = np.dtype(
         ("units", np.int64),
         ("cash", np.float64),
         ("equity", np.float64),
-        ("hold_units", np.int64),  # the buy-and-hold account beside it, for reward="excess"
-        ("hold_cash", np.float64),
-        ("hold_equity", np.float64),
-        ("requested", np.int64),  # of the last step, like all that follows
+    ]
+)
+"""One account's state, 56 bytes; money in dollars."""
+
+STEP = np.dtype(
+    [
+        ("requested", np.int64),  # units
         ("filled", np.int64),
-        ("fees", np.float64),
+        ("fees", np.float64),  # dollars
         ("dividends", np.float64),
     ]
 )
-"""One account's state, 112 bytes; money in dollars."""
+"""What an account's last step did."""
 
 PNL, LOG, EXCESS = range(3)
 SMALLEST_EQUITY = 0.01
 """Dollars: for the log return, an account that fees have emptied counts as one cent."""
 
 
-@numba.njit(cache=True, error_model="numpy")
+@register_jitable(forceinline=True, _nrt=False)
+def take_step(cash, units, row, last, order, opens, closes, dividends, rates, clip, decision_every):
+    """Return (cash, units, row, filled, fees, paid, equity) after one step, see `etfgym.ledger.trade_day`.
+
+    The timing rule stands here: an order decided on row t fills at the open of row t + 1, and its reward is known
+    after that row's close, or that of the row on which the next decision falls.
+
+    Args:
+        cash: Dollars at row `row`.
+        units: Units held there.
+        row: Global row of the last bar seen, before `last`.
+        last: Global row of the bar on which the account is closed.
+        order: Units ordered.
+        opens: Shape (N,), dollars, like `closes` and `dividends`.
+        closes: See `opens`.
+        dividends: Dollars a unit held over the night before.
+        rates: See `etfgym.ledger.Costs.rates`.
+        clip: See `etfgym.ledger.fill_order`.
+        decision_every: Bars that a step takes, fewer if `last` comes before.
+    """
+    filled, fees, paid, equity = 0, 0.0, 0.0, 0.0
+    until = min(row + decision_every, last)
+    while row < until:
+        row += 1
+        day = np.uint64(row)  # an index that can't be negative spares numba a test at each use
+        cash, units, new_filled, new_fees, new_paid, equity = trade_day(
+            cash, units, order, opens[day], closes[day], dividends[day], row == last, rates, clip
+        )
+        filled += new_filled
+        fees += new_fees
+        paid += new_paid
+        order = 0
+    return cash, units, row, filled, fees, paid, equity
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def hold_equity(row, first, last, opens, closes, paid_so_far, rates, initial_cash):
+    """Return what all-in buy-and-hold under the same costs is worth on row `row`, dollars.
+
+    It buys at the open of first + 1, keeps the dividends as cash and sells on `last`: a closed form of prefix sums,
+    so that nothing has to be carried along.
+
+    Args:
+        row: Global row, from `first` to `last`.
+        first: Global row of the first decision.
+        last: Global row of the bar on which the account is closed.
+        opens: Shape (N,), dollars, like `closes`.
+        closes: See `opens`.
+        paid_so_far: Dividends of its table up to and including each row, shape (N,), dollars a unit.
+        rates: See `etfgym.ledger.Costs.rates`.
+        initial_cash: Dollars at the start.
+    """
+    if row == first:
+        return initial_cash
+    bought, now = np.uint64(first + 1), np.uint64(row)
+    cash, units, _, _ = fill_order(initial_cash, 0, ALL, opens[bought], rates, True)
+    cash += units * (paid_so_far[now] - paid_so_far[bought])
+    if row == last:
+        cash, _ = liquidate(cash, units, closes[now], rates)
+        return cash
+    return cash + units * closes[now]
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def step_reward(kind, equity_before, equity_after, hold_gain, initial_cash):
+    """Return the reward of a step.
+
+    Args:
+        kind: PNL, LOG or EXCESS.
+        equity_before: Dollars, like all that follows.
+        equity_after: See there.
+        hold_gain: What buy-and-hold has gained meanwhile; read for EXCESS only.
+        initial_cash: At the start.
+    """
+    if kind == LOG:
+        return math.log(max(equity_after, SMALLEST_EQUITY) / max(equity_before, SMALLEST_EQUITY))
+    gain = equity_after - equity_before
+    if kind == EXCESS:
+        gain -= hold_gain
+    return gain / initial_cash
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def write_window(row, base, scale, shift, out):
+    """Write the window that ends at `row` into `out` (window, 6), float32; see `etfgym.features`.
+
+    All arrays are contiguous.
+    """
+    window, columns = out.shape
+    first, now = (row - window + 1) * columns, row * columns
+    if window == 20:  # the default: with a count that the compiler knows it takes two thirds of the time
+        scale_four_rows(5, base, first, scale, shift, now, out)  # type: ignore[call-arg]  # numba gives `typing`
+        return
+    fours = window // 4
+    scale_four_rows(fours, base, first, scale, shift, now, out)  # type: ignore[call-arg]
+    for day in range(fours * 4, window):
+        for column in range(columns):
+            out[day, column] = base[row - window + 1 + day, column] * scale[row, column] + shift[row, column]
+
+
+@intrinsic
+def scale_four_rows(typing, fours, base, first, scale, shift, now, out):  # noqa: ARG001 (`values` below)
+    """Write `fours` times four rows of six numbers, base * scale + shift, to the beginning of `out`.
+
+    Six columns fill no vector register; four rows of them fill three (AVX) to six. numba's compiler does not find
+    that by itself: written as a loop, a window takes four times as long. `first` and `now` are positions in `base`
+    and in `scale` and `shift`, counted in numbers.
+    """
+    del typing
+
+    def emit(context, builder, signature, values):
+        count, base_at, first_at, scale_at, shift_at, now_at, out_at = values
+        number, word, index = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+
+        def pointer(position, array, offset):
+            start = context.make_array(signature.args[position])(context, builder, array).data
+            return builder.gep(start, [offset])
+
+        def load(start, size):
+            loaded = builder.load(builder.bitcast(start, ir.VectorType(number, size).as_pointer()))
+            loaded.align = 4
+            return loaded
+
+        def shuffle(one, two, order):
+            return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(word, len(order)), order))
+
+        def four_times(start):
+            four, two = load(start, 4), load(builder.gep(start, [index(4)]), 2)
+            wide = shuffle(two, ir.Constant(two.type, ir.Undefined), [0, 1, 0, 1])
+            return shuffle(four, wide, [0, 1, 2, 3, 4, 5] * 4)
+
+        scales, shifts = four_times(pointer(3, scale_at, now_at)), four_times(pointer(4, shift_at, now_at))
+        source, target = pointer(1, base_at, first_at), pointer(6, out_at, index(0))
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.mul(loop.index, index(24))
+            cells = builder.fadd(builder.fmul(load(builder.gep(source, [offset]), 24), scales), shifts)
+            place = builder.bitcast(builder.gep(target, [offset]), cells.type.as_pointer())
+            builder.store(cells, place).align = 4
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(whole, base, whole, scale, shift, whole, out), emit
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def write_share(cash, units, row, first, last, closes, out):
+    """Write units' share of equity, cash share and fraction of the episode left into `out` (3,), float32."""
+    value = units * closes[np.uint64(row)]
+    equity = cash + value
+    out[0] = value / equity if equity > 0.0 else 0.0
+    out[1] = cash / equity if equity > 0.0 else 0.0
+    out[2] = (last - row) / (last - first)
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def write_mask(cash, units, closed, price, orders, rates, clip, out):
+    """Write into `out` (actions,), int8, which actions would do something, were they filled at `price`."""
+    for action in range(orders.size):
+        order = orders[action]
+        _, _, filled, _ = fill_order(cash, units, order, price, rates, clip)
+        out[action] = order == 0 or (filled != 0 and not closed)
+
+
+@compiled
 def step_accounts(
-    accounts,
-    active,
+    start,
+    stop,
+    before,
+    after,
+    idle,
+    actions,
     orders,
-    opens,
-    closes,
-    dividends,
-    rates,
-    clip,
-    decision_every,
-    reward,
-    initial_cash,
+    terms,
+    prices,
+    features,
+    windows,
+    rows,
+    shares,
     rewards,
     terminated,
 ):
-    """Take every active account through one step; write `rewards` and `terminated`, both (n,).
+    """Take accounts `start` to `stop` through one step; return how many of them it closed, or -1 for a wrong action.
 
-    The timing rule stands here: an order decided on row t fills at the open of row t + 1, and its reward is
-    known after that row's close.
+    Args:
+        start: First account.
+        stop: Last account + 1; what lies outside is not touched, so that threads may share the arrays.
+        before: Accounts before the step, shape (n,), dtype ACCOUNT.
+        after: Written: the accounts after it.
+        idle: Accounts that take no step, shape (n,), bool.
+        actions: Shape (n,), int64, each from 0 to actions - 1; if one is not, nothing is written.
+        orders: Units of each action, shape (actions,).
+        terms: The keywords, see `Accounts.terms`.
+        prices: Opens, closes, dividends and dividends so far, shape (4, N), see `Market.prices`.
+        features: Base, scale and shift, shape (3, N, 6), float32.
+        windows: Written: shape (n, window, 6), float32; none if n is 0 here, like the two that follow.
+        rows: Written: the row, shape (n, 1), int32.
+        shares: Written: shape (n, 3), float32.
+        rewards: Written: shape (n,).
+        terminated: Written: shape (n,), bool.
     """
-    for i in range(accounts.shape[0]):
-        if not active[i]:
-            rewards[i] = 0.0
-            terminated[i] = False
-            continue
-        account = accounts[i]
-        order = orders[i]
-        equity_before = account.equity
-        hold_before = account.hold_equity
-        account.requested = order
-        account.filled = 0
-        account.fees = 0.0
-        account.dividends = 0.0
-        for _ in range(decision_every):
-            hold_order = ALL if account.row == account.first else 0
-            row = account.row + 1
-            last = row == account.last
-            account.row = row
-            account.cash, account.units, filled, fees, paid, account.equity = trade_day(
-                account.cash, account.units, order, opens[row], closes[row], dividends[row], last, rates, clip
+    opens, closes, dividends, paid_so_far = prices[0], prices[1], prices[2], prices[3]
+    base, scale, shift = features[0], features[1], features[2]
+    rates, initial_cash = (terms[0], terms[1], terms[2]), terms[3]
+    clip, decision_every, kind = terms[4] != 0.0, int(terms[5]), int(terms[6])
+    for i in range(np.uint64(start), np.uint64(stop)):
+        if not 0 <= actions[i] < orders.size:
+            return -1
+    closed = 0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        old = before[i]
+        first, row, last, cash, units, equity = old.first, old.row, old.last, old.cash, old.units, old.equity
+        reward, over = 0.0, False
+        if not idle[i]:
+            order = orders[np.uint64(actions[i])]
+            cash, units, row, _, _, _, equity = take_step(
+                cash, units, row, last, order, opens, closes, dividends, rates, clip, decision_every
             )
-            account.filled += filled
-            account.fees += fees
-            account.dividends += paid
-            order = 0
-            if reward == EXCESS:
-                account.hold_cash, account.hold_units, _, _, _, account.hold_equity = trade_day(
-                    account.hold_cash,
-                    account.hold_units,
-                    hold_order,
-                    opens[row],
-                    closes[row],
-                    dividends[row],
-                    last,
-                    rates,
-                    True,
-                )
-            if last:
-                break
-        terminated[i] = account.row == account.last
-        if reward == LOG:
-            rewards[i] = math.log(max(account.equity, SMALLEST_EQUITY) / max(equity_before, SMALLEST_EQUITY))
-        else:
-            gain = account.equity - equity_before
-            if reward == EXCESS:
-                gain -= account.hold_equity - hold_before
-            rewards[i] = gain / initial_cash
+            gain = 0.0
+            if kind == EXCESS:
+                hold = opens, closes, paid_so_far, rates, initial_cash
+                gain = hold_equity(row, first, last, *hold) - hold_equity(old.row, first, last, *hold)
+            reward = step_reward(kind, old.equity, equity, gain, initial_cash)
+            over = row == last
+            closed += over
+        new = after[i]
+        new.table, new.first, new.row, new.last = old.table, first, row, last
+        new.cash, new.units, new.equity = cash, units, equity
+        rewards[i] = reward
+        terminated[i] = over
+        if windows.size:
+            write_window(row, base, scale, shift, windows[i])
+        if rows.size:
+            rows[i, 0] = row
+        if shares.size:
+            write_share(cash, units, row, first, last, closes, shares[i])
+    return closed
 
 
-@numba.njit(cache=True, error_model="numpy")
-def write_windows(accounts, base, scale, shift, out):
-    """Write each account's window, ending at the bar it has seen last, into `out` (n, window, 6), float32."""
-    count, window, columns = out.shape
-    for i in range(count):
-        row = accounts[i].row
-        first = row - window + 1
-        for day in range(window):
-            for column in range(columns):
-                out[i, day, column] = base[first + day, column] * scale[row, column] + shift[row, column]
+@compiled
+def step_one(action, whole, money, prices, features, window, share, mask):
+    """Take one account through one step in place; return what it comes to.
+
+    Account, keywords and orders lie one after the other in one block of memory, given as numbers of either kind:
+    each further array would take longer to pass than the step itself takes.
+
+    Args:
+        action: From 0 to actions - 1.
+        whole: The block as int64: an ACCOUNT (7), `Accounts.terms` (7), `Accounts.orders`.
+        money: The same memory as float64.
+        prices: See `step_accounts`, like `features`.
+        features: See there.
+        window: Written: shape (window, 6), or (0, 6).
+        share: Written: shape (3,), or (0,).
+        mask: Written: shape (actions,), int8.
+
+    Returns:
+        Reward, terminated, row, close, requested, filled, cash, units, equity, fees, dividends.
+    """
+    opens, closes, dividends, paid_so_far = prices[0], prices[1], prices[2], prices[3]
+    rates, initial_cash = (money[7], money[8], money[9]), money[10]
+    clip, decision_every, kind = money[11] != 0.0, int(money[12]), int(money[13])
+    orders = whole[14:]
+    first, before, last, equity_before, order = whole[1], whole[2], whole[3], money[6], orders[action]
+    cash, units, row, filled, fees, paid, equity = take_step(
+        money[5], whole[4], before, last, order, opens, closes, dividends, rates, clip, decision_every
+    )
+    gain = 0.0
+    if kind == EXCESS:
+        hold = opens, closes, paid_so_far, rates, initial_cash
+        gain = hold_equity(row, first, last, *hold) - hold_equity(before, first, last, *hold)
+    reward = step_reward(kind, equity_before, equity, gain, initial_cash)
+    whole[2], whole[4], money[5], money[6] = row, units, cash, equity
+    if window.size:
+        write_window(row, features[0], features[1], features[2], window)
+    if share.size:
+        write_share(cash, units, row, first, last, closes, share)
+    close = closes[np.uint64(row)]
+    write_mask(cash, units, row == last, close, orders, rates, clip, mask)
+    return reward, row == last, row, close, order, filled, cash, units, equity, fees, paid
 
 
-@numba.njit(cache=True, error_model="numpy")
-def write_shares(accounts, closes, out):
-    """Write units' share of equity, cash share and fraction of the episode left into `out` (n, 3), float32."""
-    for i in range(accounts.shape[0]):
+@compiled
+def write_steps(before, idle, actions, orders, terms, prices, out):
+    """Write what the step from `before` did in every account into `out` (n,), dtype STEP; nothing where idle."""
+    rates, clip, decision_every = (terms[0], terms[1], terms[2]), terms[4] != 0.0, int(terms[5])
+    for i in range(before.size):
+        step = out[i]
+        step.requested, step.filled, step.fees, step.dividends = 0, 0, 0.0, 0.0
+        if not idle[i]:
+            old, order = before[i], orders[actions[i]]
+            step.requested = order
+            _, _, _, step.filled, step.fees, step.dividends, _ = take_step(
+                old.cash,
+                old.units,
+                old.row,
+                old.last,
+                order,
+                prices[0],
+                prices[1],
+                prices[2],
+                rates,
+                clip,
+                decision_every,
+            )
+
+
+@compiled
+def write_observations(accounts, which, prices, features, windows, rows, shares):
+    """Write the observations of the accounts marked in `which` (n,); the arrays are those of `step_accounts`."""
+    for i in range(np.uint64(accounts.size)):
+        if which[i]:
+            account = accounts[i]
+            if windows.size:
+                write_window(account.row, features[0], features[1], features[2], windows[i])
+            if rows.size:
+                rows[i, 0] = account.row
+            if shares.size:
+                write_share(account.cash, account.units, account.row, account.first, account.last, prices[1], shares[i])
+
+
+@compiled
+def write_masks(accounts, orders, terms, prices, out):
+    """Write each account's `write_mask` into `out` (n, actions), int8."""
+    rates, clip = (terms[0], terms[1], terms[2]), terms[4] != 0.0
+    for i in range(accounts.size):
         account = accounts[i]
-        out[i, 0] = account.units * closes[account.row] / account.equity if account.equity > 0.0 else 0.0
-        out[i, 1] = account.cash / account.equity if account.equity > 0.0 else 0.0
-        out[i, 2] = (account.last - account.row) / (account.last - account.first)
-
-
-@numba.njit(cache=True, error_model="numpy")
-def write_masks(accounts, orders, closes, rates, clip, out):
-    """Write into `out` (n, actions), int8, which actions would do something, were they filled at the last Close."""
-    for i in range(accounts.shape[0]):
-        account = accounts[i]
-        closed = account.row == account.last
-        for action in range(orders.size):
-            order = orders[action]
-            _, _, filled, _ = fill_order(account.cash, account.units, order, closes[account.row], rates, clip)
-            out[i, action] = order == 0 or (filled != 0 and not closed)
+        close = prices[1, account.row]
+        write_mask(account.cash, account.units, account.row == account.last, close, orders, rates, clip, out[i])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -45,7 +46,10 @@ class Market:
 
     Attributes:
         dates, open, close, dividend: Shape (N,), N being the sum of the tables' lengths; dollars a unit.
+        paid_so_far: Dividends of the row's table up to and including the row, shape (N,), dollars a unit.
+        prices: The same four numbers of each row, shape (4, N): open, close, dividend, paid_so_far are its rows.
         base, scale, shift: Shape (N, 6), float32, see `etfgym.features.Features`.
+        features: The same, shape (3, N, 6): base, scale, shift are its parts.
         low, high: Shape (6,), float32, bounds of an observation's columns.
         offset: Global row where each table begins, shape (number of tables,).
     """
@@ -58,17 +62,32 @@ class Market:
         self.tables = tuple(tables)
         self.window = window
         self.length = length
+        self._kind = features
         self.offset = np.cumsum([0] + [len(table) for table in tables[:-1]])
         self.tickers = np.array([table.ticker for table in tables])
         self.dates = np.concatenate([table.dates for table in tables])
-        self.open = np.concatenate([table.open for table in tables])
-        self.close = np.concatenate([table.close for table in tables])
-        self.dividend = np.concatenate([implied_dividends(table.close, table.adj_close) for table in tables])
+        paid = [implied_dividends(table.close, table.adj_close) for table in tables]
+        columns = (
+            [table.open for table in tables],
+            [table.close for table in tables],
+            paid,
+            [np.cumsum(dividends) for dividends in paid],
+        )
+        self.prices = np.stack([np.concatenate(column) for column in columns])
+        self.open, self.close, self.dividend, self.paid_so_far = self.prices
         made = [make_features(features, table, window) for table in tables]
-        self.base = np.concatenate([part.base for part in made])
-        self.scale = np.concatenate([part.scale for part in made])
-        self.shift = np.concatenate([part.shift for part in made])
+        self.features = np.stack(
+            [np.concatenate([getattr(part, name) for part in made]) for name in ("base", "scale", "shift")]
+        )
+        self.base, self.scale, self.shift = self.features
         self.low, self.high = made[0].low, made[0].high
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Market:
+        """Return itself: nothing in it ever changes, so copies of an environment share it."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(Market, window=self.window, features=self._kind, length=self.length), (self.tables,)
 
     def start_rows(self, number: int, start: Start) -> tuple[int, int]:
         """Return the global rows where an episode on table `number` may start: the first, and the last + 1.

@@ -15,6 +15,7 @@ from etfgym.ledger import ALL, ORDER_POLICIES, Costs, action_orders
 from etfgym.sources import Prices
 
 REWARDS = ("pnl", "log", "excess")
+OBSERVE = ("window", "index")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Settings:
     """Kind of window: "relative" (prices over the last Close, log volume over its mean) or "raw" (the bars)."""
     observe_account: bool = False
     """Show a Dict of `window` and `account` (units' share of equity, cash share, fraction of the year left)."""
+    observe: str = "window"
+    """"window", or "index": a Dict of `row`, the last bar's number in `env.accounts.market`, and `account`."""
     reward: str = "pnl"
     """"pnl": change of equity over initial cash; "log": log return; "excess": pnl less that of buy-and-hold."""
     decision_every: int = 1
@@ -75,6 +78,7 @@ class Settings:
             raise ValueError(msg)
         one_of("order_policy", self.order_policy, ORDER_POLICIES)
         one_of("features", self.features, FEATURES)
+        one_of("observe", self.observe, OBSERVE)
         one_of("reward", self.reward, REWARDS)
         object.__setattr__(self, "start", as_start(self.start))
 

@@ -224,7 +224,7 @@ def test_buy_and_hold_is_its_closed_form(seed, costs):
     assert units > 0
     assert steps[-1][3]["equity"] == pytest.approx(cash, abs=1e-6)
     excess = play(small_env(prices, units=(ALL,), costs=costs, reward="excess"), [0] + [1] * (LENGTH - 1))
-    assert [reward for _, reward, _, _ in excess] == [0.0] * (LENGTH + 1)
+    assert [reward for _, reward, _, _ in excess] == pytest.approx([0.0] * (LENGTH + 1), abs=1e-12)
 
 
 def test_an_account_that_fees_have_emptied_has_a_finite_log_return():

@@ -242,7 +242,7 @@ def test_an_action_that_is_none_is_refused_and_changes_nothing(action):
     env.reset()
     with pytest.raises(ValueError, match="action must be a whole number from 0 to 4, got "):
         env.step(action)
-    assert env.step(HOLD)[4]["date"] == env._accounts.market.dates[START + 1]
+    assert env.step(HOLD)[4]["date"] == env.accounts.market.dates[START + 1]
 
 
 @pytest.mark.parametrize("action", [0, np.int64(0), np.array(0), np.uint8(0), False])

@@ -1,0 +1,232 @@
+"""Train an agent on a game: `python -m agents.train dqn --env paddle`.
+
+    python -m agents.train dqn --env cartpole --progress
+    python -m agents.train dqn --env breakout --device cuda --video breakout.gif
+
+Flags mean what they mean in rl-baselines3-zoo. The settings of an environment are in `agents/configs/dqn.toml`. A
+training that was stopped goes on with the same command. Trading agents are trained by `python -m backtests.run`,
+which tests them out of sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium.vector import VectorEnv
+
+import etfgym  # noqa: F401 (registers the environments)
+from agents.dqn import DQN
+from agents.evaluation import episode_returns
+from agents.settings import DQNConfig
+from agents.video import record
+from etfgym.atomic import write_atomically
+from etfgym.checks import one_of, whole_number
+from etfgym.policies import Policy
+from etfgym.stats import mean_interval
+
+CONFIGS = Path(__file__).parent / "configs"
+CHECKPOINT = "training.safetensors"
+EVALUATION_SEED, FINAL_SEED = 10_000, 20_000
+"""Of the environments that choose the best weights, and of those that the result is from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """An environment to train on; one table of `agents/configs/dqn.toml`."""
+
+    id: str
+    """The registered environment."""
+    num_envs: int
+    """Environments that it learns in."""
+    n_timesteps: int
+    """Transitions."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Keywords of the environments that it learns in."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Keywords of those that it is evaluated in."""
+    dqn: dict[str, Any] = field(default_factory=dict)
+    """Of `agents.settings.DQNConfig`."""
+
+    def make(self, count: int, keywords: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
+        """Return `count` environments in one, the project's own vector form where it has one."""
+        own = gym.spec(self.id).vector_entry_point is not None and self.id.startswith("etfgym/")
+        return gym.make_vec(
+            self.id, num_envs=count, vectorization_mode="vector_entry_point" if own else "sync", **keywords
+        )
+
+    def config(self, changes: dict[str, Any]) -> DQNConfig:
+        """Return the learner's settings with some changed; an unknown one raises ValueError with the nearest."""
+        known = [setting.name for setting in fields(DQNConfig)]
+        return DQNConfig(**{one_of("setting", name, known): value for name, value in (self.dqn | changes).items()})
+
+
+def tasks() -> dict[str, Task]:
+    """Return the tasks of `agents/configs/dqn.toml` by name."""
+    tables = tomllib.loads((CONFIGS / "dqn.toml").read_text())
+    known = [setting.name for setting in fields(Task)]
+    return {
+        name: Task(**{one_of("key", key, known): value for key, value in table.items()})
+        for name, table in tables.items()
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m agents.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("agent", choices=["dqn"])
+    made.add_argument("--env", required=True, help=f"one of {', '.join(tasks())}")
+    made.add_argument("-n", "--n-timesteps", type=int, help="transitions; default: the task's")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--device", default="cpu", help="cpu or cuda")
+    made.add_argument("-f", "--log-folder", type=Path, help="default: runs/train/AGENT-ENV-SEED")
+    made.add_argument("--eval-freq", type=int, help="transitions from one evaluation to the next; default: a tenth")
+    made.add_argument("--eval-episodes", type=int, default=50, help="whole episodes in the last evaluation")
+    made.add_argument("--save-freq", type=int, default=100_000, help="transitions from one checkpoint to the next")
+    made.add_argument("--tensorboard-log", type=Path)
+    made.add_argument("-params", "--hyperparams", nargs="+", default=[], metavar="NAME:VALUE", help="e.g. gamma:0.97")
+    made.add_argument("--video", type=Path, help="GIF of an episode with what was learned")
+    return made
+
+
+class Random:
+    """Plays any action, for comparison; see `etfgym.policies.Policy`."""
+
+    def __init__(self, actions: int, seed: int) -> None:
+        self._actions, self._rng = actions, np.random.default_rng(seed)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[npt.NDArray[np.int64], Any]:
+        """Return an action for each observation."""
+        del episode_start, deterministic
+        return self._rng.integers(self._actions, size=len(observation)), state
+
+
+def hyperparams(pairs: list[str]) -> dict[str, Any]:
+    """Return the settings of "name:value" pairs; values are written as in TOML.
+
+    Raises:
+        ValueError: If a pair is not of that form.
+
+    Example:
+        >>> hyperparams(["gamma:0.97", "head:[64, 64]", "dueling:true"])
+        {'gamma': 0.97, 'head': [64, 64], 'dueling': True}
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, value = pair.partition(":")
+        try:
+            settings[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            msg = f"--hyperparams takes NAME:VALUE such as gamma:0.97 or dueling:true, got {pair!r}"
+            raise ValueError(msg) from None
+    return settings
+
+
+def begin_or_resume(folder: Path, envs: VectorEnv[Any, Any, Any], config: DQNConfig, given: argparse.Namespace) -> DQN:
+    """Return a new agent, or that of the training which was stopped in `folder`.
+
+    Raises:
+        ValueError: If the training there has other settings.
+    """
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists():
+        agent = DQN.resume(checkpoint, given.device)
+        if agent.config != config:
+            msg = f"{folder} holds a training with other settings; give another --log-folder, or remove it"
+            raise ValueError(msg)
+        print(f"going on at {agent.transitions:,} transitions, from {checkpoint}")
+        return agent
+    actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+    return DQN(envs.single_observation_space, actions, config, given.seed, given.device)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        run(given)
+    except (ValueError, gym.error.Error, ImportError) as error:
+        print(f"agents.train: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(given: argparse.Namespace) -> None:
+    """Train, evaluate, and write what came of it into the log folder.
+
+    Raises:
+        ValueError: If the command line or the task's settings are wrong, or the folder holds another training.
+    """
+    if given.device == "cpu":
+        torch.set_num_threads(1)  # sums this small only lose by more
+    known = tasks()
+    task = known[one_of("--env", given.env, known)]
+    total = whole_number("--n-timesteps", given.n_timesteps or task.n_timesteps, 1)
+    episodes = whole_number("--eval-episodes", given.eval_episodes, 2)
+    config = task.config(hyperparams(given.hyperparams))
+    folder = given.log_folder or Path("runs") / "train" / f"{given.agent}-{given.env}-{given.seed}"
+    envs = task.make(task.num_envs, task.training)
+    evaluation = task.make(min(16, episodes), task.evaluation)
+    agent = begin_or_resume(folder, envs, config, given)
+    curve = folder / "curve.json"
+    points = [point for point in _read(curve) if point["transitions"] <= agent.transitions]
+
+    def validate(transitions: int) -> float:
+        returns = episode_returns(agent, evaluation, max(10, episodes // 5), seed=EVALUATION_SEED + given.seed)
+        points.append({"transitions": transitions, "mean_return": float(returns.mean())})
+        _write(curve, points)
+        return float(returns.mean())
+
+    agent.learn(
+        envs,
+        total,
+        seed=given.seed,
+        validate=validate,
+        check_every=given.eval_freq or max(1, total // 10),
+        checkpoint=folder / CHECKPOINT,
+        checkpoint_every=whole_number("--save-freq", given.save_freq, 1),
+        tensorboard=given.tensorboard_log,
+        progress=True,
+    )
+    agent.save(folder)
+    result = {"env": task.id, "agent": given.agent, "transitions": agent.transitions, "seed": given.seed}
+    players: dict[str, Policy] = {given.agent: agent, "random": Random(agent.actions, given.seed)}
+    for name, policy in players.items():
+        returns = episode_returns(policy, evaluation, episodes, seed=FINAL_SEED + given.seed)
+        low, high = mean_interval(returns[None], np.random.default_rng(given.seed))
+        result[f"{name}_returns"] = returns.tolist()
+        print(
+            f"{name}: mean return {returns.mean():.1f} over {episodes} whole episodes of {task.id}, "
+            f"95 % interval {low:.1f} to {high:.1f} over episodes, one training (seed {given.seed})"
+        )
+    _write(folder / "result.json", result)
+    print(f"weights, curve and result: {folder}")
+    if given.video is not None:
+        record(agent, gym.make(task.id, render_mode="rgb_array", **task.evaluation), given.video, seed=given.seed)
+        print(f"video: {given.video}")
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def _write(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, lambda path: path.write_text(json.dumps(content, indent=1)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
