@@ -118,7 +118,7 @@ class ByHand:
 
     def values(self, rows: Tensor) -> Tensor:
         """See `Engine`."""
-        layers, work = self._plan(len(rows), 1)
+        layers, work = self._plan(rows.shape[0], 1)
         seen = rows.numpy()
         found = values(self._flat, layers, self._scaler, work, seen, seen[:, self._front :], self._dueling)
         return torch.from_numpy(found)
@@ -133,9 +133,9 @@ class ByHand:
 
     def gradient(self, rows: Tensor, actions: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """See `Engine`."""
-        layers, work = self._plan(len(rows), 1)
+        layers, work = self._plan(rows.shape[0], 1)
         parts = self._flat, self._gradient, layers, self._scaler, work, rows.numpy(), self._front
-        weighted = np.ones((len(rows), 1), np.float32) if weights is None else weights.numpy()
+        weighted = np.ones((rows.shape[0], 1), np.float32) if weights is None else weights.numpy()
         errors = gradient(*parts, actions.numpy(), targets.numpy(), weighted, self._dueling)
         return torch.from_numpy(errors)
 

@@ -22,7 +22,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from agents import checkpoints
-from agents.by_hand import engine, one_thread
+from agents.by_hand import Engine, engine, one_thread
+from agents.losses import bootstrap
 from agents.market_replay import MarketReplay, make_replay
 from agents.network import QNetwork, Shape
 from agents.one_env import as_vector
@@ -148,17 +149,19 @@ class DQN:
     def _choose(
         self, rows: Tensor, epsilon: npt.NDArray[np.float64], masks: Bools | None, rng: np.random.Generator
     ) -> Integers:
-        explore = rng.random(len(rows)) < epsilon
-        if masks is None:
-            random = rng.integers(self.actions, size=len(rows))
+        count = rows.shape[0]
+        explore = (rng.random(count) < epsilon).nonzero()[0]
+        if len(explore) < count:
+            values = self._means(self._online.values(rows)).cpu().numpy()
+            if masks is not None:
+                values = np.where(masks, values, -np.inf)
+            chosen: Integers = values.argmax(axis=1)
         else:
-            random = (rng.random(masks.shape) * masks).argmax(axis=1)  # evenly among those allowed
-        if explore.all():
-            return random
-        values = self._means(self._online.values(rows)).cpu().numpy()
-        if masks is not None:
-            values = np.where(masks, values, -np.inf)
-        return np.where(explore, random, values.argmax(axis=1))
+            chosen = np.empty(count, np.int64)
+        if len(explore):
+            ranks = rng.random((len(explore), self.actions))
+            chosen[explore] = (ranks if masks is None else ranks * masks[explore]).argmax(axis=1)  # evenly
+        return chosen
 
     def _means(self, values: Tensor) -> Tensor:
         """Return values (..., actions) of the network's output, which may be quantiles (..., actions, N)."""
@@ -171,24 +174,15 @@ class DQN:
 
         With quantiles, one more axis: (..., N).
         """
-        values = self._following(self._target, batch)  # (B, 1 or actions, actions)
-        means = self._means(self._following(self._online, batch) if self.config.double else values)
-        if batch.next_masks is not None:
-            means = means.masked_fill(~batch.next_masks, -torch.inf)
-        best = means.argmax(dim=2, keepdim=True)
-        rewards, discounts = self.config.reward_scale * batch.rewards, batch.discounts
-        if self.config.quantiles is None:
-            return rewards + discounts * values.gather(2, best).squeeze(2)
-        best = best[..., None].expand(-1, -1, -1, self.config.quantiles)
-        return rewards[..., None] + discounts[..., None] * values.gather(2, best).squeeze(2)
+        values = self._following(self._target, batch)
+        choosers = self._following(self._online, batch) if self.config.double else values
+        return bootstrap(values, choosers, batch, self.config.reward_scale)
 
-    def _following(self, network: Any, batch: Batch) -> Tensor:
-        """Return the values of what follows, (B, 1 or actions, actions)."""
+    def _following(self, network: Engine, batch: Batch) -> Tensor:
+        """Return the values of what follows, (B, actions), or after every action, (B, actions, actions); quantiles."""
         if batch.next_rests is None:
-            values: Tensor = network.values(batch.next_observations)  # the same whatever was done
-            return values[:, None].expand(-1, batch.rewards.shape[1], *values.shape[1:])
-        branches: Tensor = network.branches(batch.next_observations, batch.next_rests)
-        return branches
+            return network.values(batch.next_observations)  # the same whatever was done
+        return network.branches(batch.next_observations, batch.next_rests)
 
     def update(self, progress: float = 0.0) -> Tensor:
         """Take one optimiser step on a batch from the replay; return the errors (B, 1 or actions), target less value.
@@ -261,11 +255,12 @@ class DQN:
                 actions = self.act(rows, epsilon, masks)
                 observation, rewards, terminated, truncated, infos = envs.step(actions)
                 over = terminated | truncated
+                some_over = bool(over.any())
                 rows, masks = self._rows(observation), _masks(infos)
                 reached, allowed = rows, masks
-                if mode is AutoresetMode.SAME_STEP and over.any():
+                if mode is AutoresetMode.SAME_STEP and some_over:
                     reached, allowed = self._reached(rows, masks, over, infos)
-                kept = np.flatnonzero(~resetting)[: total - done]
+                kept = (~resetting).nonzero()[0][: total - done]
                 part = kept if len(kept) < len(every) else slice(None)  # a slice copies nothing
                 replay.add(
                     kept,
@@ -278,15 +273,14 @@ class DQN:
                 log.step(rewards, over, ~resetting)
                 for _ in kept:
                     self._after_transition(total, log)
-                starting = over
+                starting = over.nonzero()[0]
                 if mode is AutoresetMode.NEXT_STEP:
-                    starting, resetting = resetting, over
-                elif mode is AutoresetMode.DISABLED and over.any():
+                    starting, resetting = resetting.nonzero()[0], over
+                elif mode is AutoresetMode.DISABLED and some_over:
                     observation, infos = envs.reset(options={"reset_mask": over})
                     rows, masks = self._rows(observation), _masks(infos)
-                if starting.any():
-                    first = np.flatnonzero(starting)
-                    replay.begin(first, rows[first], None if masks is None else masks[first])
+                if len(starting):
+                    replay.begin(starting, rows[starting], None if masks is None else masks[starting])
                 log.write(self.transitions, self.updates, float(epsilon[0]), self.learning_rate(done / total))
                 if (
                     validate is not None
@@ -355,10 +349,12 @@ class DQN:
 
     def _rows(self, observation: Any) -> Tensor:
         """Return observations (n, ...), arrays or a dict of `window` and `account`, as flat rows (n, D)."""
-        parts = [observation["window"], observation["account"]] if isinstance(observation, dict) else [observation]
         dtype = np.uint8 if self.shape.frames else np.float32
-        flat = [np.asarray(part, dtype).reshape(len(part), -1) for part in parts]
-        return torch.from_numpy(flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)).to(self.device)
+        if isinstance(observation, dict):
+            parts = [observation[name].reshape(len(observation[name]), -1) for name in ("window", "account")]
+            observation = np.concatenate(parts, axis=1)
+        flat = np.asarray(observation, dtype)
+        return torch.from_numpy(flat.reshape(len(flat), -1)).to(self.device)
 
     def _replay_of(self, envs: VectorEnv[Any, Any, Any], *, masked: bool) -> Replay | MarketReplay:
         """Return the replay that these environments fill, made or restored at the first call."""

@@ -69,7 +69,7 @@ def gradient(flat, gradient, layers, scaler, work, rows, front, actions, targets
         if i < layers.size - 1:
             through_relu(matrix(work, layer.y, layer.rows, layer.outputs), slopes)
         x = matrix(work, layer.x, layer.rows, layer.inputs)
-        np.dot(slopes.T, x, matrix(gradient, layer.weight, layer.outputs, layer.inputs))
+        weight_slopes(slopes, x, matrix(gradient, layer.weight, layer.outputs, layer.inputs), work[there:])
         sum_rows(slopes, gradient[layer.bias : layer.bias + layer.outputs])
         if i == 0:
             break
@@ -108,8 +108,9 @@ def lay_days(work, start, width, days, x):
     span = x.shape[1] // width
     for row in range(x.shape[0]):
         place = start + (row // days * (days + span - 1) + row % days) * width
-        for j in range(x.shape[1]):
-            x[row, j] = work[place + j]
+        source, target = work[place : place + x.shape[1]], x[row]
+        for j in range(target.size):
+            target[j] = source[j]
 
 
 @compiled
@@ -118,8 +119,9 @@ def fold_days(inward, days, width, total):
     total[:] = NOTHING
     for row in range(inward.shape[0]):
         start = row % days * width
-        for j in range(inward.shape[1]):
-            total[row // days, start + j] += inward[row, j]
+        source, target = inward[row], total[row // days, start : start + inward.shape[1]]
+        for j in range(source.size):
+            target[j] += source[j]
 
 
 @compiled
@@ -170,6 +172,24 @@ def through_relu(y, slopes):
     for row in range(y.shape[0]):
         for j in range(y.shape[1]):
             slopes[row, j] = slopes[row, j] if y[row, j] > NOTHING else NOTHING
+
+
+@compiled
+def weight_slopes(slopes, x, total, spare):
+    """Write slopes' x (outputs, inputs).
+
+    Many rows are taken 128 at a time and the other way round: OpenBLAS is twice as fast on that shape.
+    """
+    if x.shape[0] <= 256:
+        np.dot(slopes.T, x, total)
+        return
+    total[:] = NOTHING
+    part = matrix(spare, 0, x.shape[1], slopes.shape[1])
+    for start in range(0, x.shape[0], 128):
+        np.dot(x[start : start + 128].T, slopes[start : start + 128], part)
+        for i in range(total.shape[0]):
+            for j in range(total.shape[1]):
+                total[i, j] += part[j, i]
 
 
 @compiled

@@ -77,6 +77,18 @@ def replay_accounts(
         following[i, window:] = rests[i, 0, : following.shape[1] - window]
 
 
+@numba.njit(cache=True)
+def store_accounts(envs, slots, units, rows, lasts, cash, words, cashes):
+    """Write the accounts `envs` into `slots`, without an action; return the largest number of units among them."""
+    most = 0
+    for i in range(envs.size):
+        env, slot = envs[i], slots[i]
+        word = units[env] << 40 | rows[env] << 16 | (lasts[env] - rows[env]) << 4 | NO_ACTION
+        words[slot], cashes[slot] = np.uint64(word), cash[env]
+        most = max(most, units[env])
+    return most
+
+
 @register_jitable
 def decide(account, first, last, order, market, rules, episode):
     """Return (reward, cash, units, row) after an order of the account (cash, units, row); see `etfgym.envs.kernel`."""

@@ -14,7 +14,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from agents.market_kernel import NO_ACTION, replay_accounts
+from agents.market_kernel import NO_ACTION, replay_accounts, store_accounts
 from agents.network import Shape
 from agents.replay import Batch, Bools, Integers, Replay, Rings
 from agents.settings import DQNConfig
@@ -78,12 +78,11 @@ class MarketReplay(Rings):
         """Take note of the accounts as they are, at the beginning of an episode; see `Replay.begin`."""
         del rows, masks  # they follow from the account
         state, slots = self._accounts.state, self.advance(envs)
-        units, row, last = (state[name][envs] for name in ("units", "row", "last"))
-        if units.max(initial=0) > MAX_UNITS:
-            msg = f"the replay takes at most {MAX_UNITS:,} units an account, got {units.max():,}; start with less cash"
+        units, row, last, cash = (state[name] for name in ("units", "row", "last", "cash"))
+        most = store_accounts(envs, slots, units, row, last, cash, self.words, self.cash)
+        if most > MAX_UNITS:
+            msg = f"the replay takes at most {MAX_UNITS:,} units an account, got {most:,}; start with less cash"
             raise ValueError(msg)
-        self.words[slots] = (units << 40 | row << 16 | (last - row) << 4 | NO_ACTION).astype(np.uint64)
-        self.cash[slots] = state["cash"][envs]
 
     def add(
         self,

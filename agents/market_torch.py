@@ -3,8 +3,6 @@
 This is a second writing of `etfgym.ledger` and of the rules in `etfgym.envs.kernel`, of necessity: numba's loops run
 on a CPU only. It is no second source of them: tests hold the two equal to the bit, money in float64, observations in
 float32. Only the logarithm of the log return may differ in its last place, since every machine has its own.
-
-Numbers are set by `masked_fill`, not `torch.where`, which would copy each of them to the device and wait for it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class Adam:
         self._flat, self._gradient = flat, gradient
         self.mean = torch.zeros_like(flat)
         self.square = torch.zeros_like(flat)
-        self._steps = torch.zeros((), dtype=torch.float64, device=flat.device)  # there, so that a CUDA graph counts it
+        on_host = flat.device.type == "cpu"  # elsewhere a tensor, so that a CUDA graph counts it
+        self._steps: int | Tensor = 0 if on_host else torch.zeros((), dtype=torch.float64, device=flat.device)
 
     @property
     def steps(self) -> int:
@@ -45,7 +46,7 @@ class Adam:
 
     @steps.setter
     def steps(self, count: int) -> None:
-        self._steps.fill_(count)
+        self._steps += count - self.steps
 
     def step(self, learning_rate: float | Tensor, max_norm: float) -> None:
         """Take one step, with the gradient scaled down to `max_norm` where it is longer."""
@@ -57,8 +58,9 @@ class Adam:
             scalars = np.float32(rate), np.float32(1 / math.sqrt(1 - BETA_2**steps)), max_norm
             _step(flat.numpy(), gradient.numpy(), mean.numpy(), square.numpy(), *scalars)
         else:
-            rates = learning_rate / (1 - BETA_1**self._steps)
-            _step_in_torch(flat, gradient, mean, square, rates, (1 - BETA_2**self._steps).rsqrt(), max_norm)
+            taken = torch.as_tensor(self._steps)
+            rates, correction = learning_rate / (1 - BETA_1**taken), (1 - BETA_2**taken).rsqrt()
+            _step_in_torch(flat, gradient, mean, square, rates, correction, max_norm)
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})

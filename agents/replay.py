@@ -20,6 +20,7 @@ from agents.priorities import Priorities
 from etfgym.checks import whole_number
 
 Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -101,8 +102,7 @@ class Rings:
 
     def advance(self, envs: Integers) -> Integers:
         """Return the next slots of these rings; the transitions that lose an observation by it are forgotten."""
-        self.written[envs] += 1
-        slots = self.newest(envs)
+        slots = _advance(envs, self.written, self.length)
         spoilt = self.shifted(slots, self.history) if self.history else slots
         self.forget(spoilt)
         if self.priorities is not None:
@@ -231,9 +231,7 @@ class Replay(Rings):
             masks: Which actions may follow, (k, actions).
         """
         slots = self.newest(envs)
-        self.actions[slots] = actions
-        self.rewards[slots] = rewards
-        self.kinds[slots] = kinds
+        _record(slots, actions, rewards, kinds, self.actions, self.rewards, self.kinds)
         if self.priorities is not None:
             self.priorities.add(slots)
         self._append(envs, rows[:, rows.shape[1] - self.observations.shape[1] :], masks)
@@ -255,17 +253,25 @@ class Replay(Rings):
     def sample(self, count: int, rng: np.random.Generator, importance: float = 1.0) -> Batch:
         """Return `count` transitions; `importance` is beta of `Priorities.draw`."""
         slots, weights = self.draw(count, rng, importance)
-        rewards, discounts, following = _walk(slots, self.kinds, self.rewards, self.length, self.n_step, self.gamma)
+        rings = self.actions, self.rewards, self.kinds, self.length
+        actions, rewards, discounts, following = _walk(slots, *rings, self.n_step, self.gamma)
         return Batch(
             slots,
             self.observe(slots),
-            torch.from_numpy(self.actions[slots].astype(np.int64)),
+            torch.from_numpy(actions),
             torch.from_numpy(rewards),
             torch.from_numpy(discounts),
             self.observe(following),
             next_masks=None if self.masks is None else torch.from_numpy(self.masks[following])[:, None],
             weights=weights,
         )
+
+
+@numba.njit(cache=True)
+def _advance(envs: Integers, written: Integers, ring: int) -> Integers:
+    for env in envs:
+        written[env] += 1
+    return _newest(envs, written, ring)
 
 
 @numba.njit(cache=True)
@@ -277,14 +283,31 @@ def _newest(envs: Integers, written: Integers, ring: int) -> Integers:
 
 
 @numba.njit(cache=True)
+def _record(
+    slots: Integers,
+    actions: Integers,
+    rewards: Floats,
+    kinds: Bytes,
+    all_actions: Bytes,
+    all_rewards: Floats,
+    all_kinds: Bytes,
+) -> None:
+    for i in range(slots.size):
+        slot = slots[i]
+        all_actions[slot], all_rewards[slot], all_kinds[slot] = actions[i], rewards[i], kinds[i]
+
+
+@numba.njit(cache=True)
 def _walk(
-    slots: Integers, kinds: npt.NDArray[np.uint8], rewards: Floats, ring: int, n_step: int, gamma: float
-) -> tuple[Floats, Floats, Integers]:
-    """Return n-step rewards (B, 1), discounts (B, 1) and the slots (B,) of the observations after them."""
+    slots: Integers, actions: Bytes, rewards: Floats, kinds: Bytes, ring: int, n_step: int, gamma: float
+) -> tuple[Integers, Floats, Floats, Integers]:
+    """Return actions (B,), n-step rewards and discounts (B, 1), and the slots (B,) of the observations after them."""
+    taken = np.empty(slots.size, np.int64)
     totals, discounts = np.empty((slots.size, 1), np.float32), np.empty((slots.size, 1), np.float32)
     following = np.empty(slots.size, np.int64)
     for i in range(slots.size):
         slot = slots[i]
+        taken[i] = actions[slot]
         total, discount = 0.0, 1.0
         for _ in range(n_step):
             kind = kinds[slot]
@@ -297,4 +320,4 @@ def _walk(
                 discount *= kind != TERMINATED
                 break
         totals[i, 0], discounts[i, 0], following[i] = total, discount, slot
-    return totals, discounts, following
+    return taken, totals, discounts, following

@@ -99,7 +99,7 @@ class DQNConfig:
 
     def epsilon(self, done: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.float64]:
         """Return the probability of a random action after `done` of `total` transitions, shape (n,)."""
-        falls = 0.0, max(1.0, self.exploration_fraction * total)
-        epsilon = np.interp(done, falls, (self.epsilon_start, self.epsilon_end))
+        progress = np.minimum(done / max(1.0, self.exploration_fraction * total), 1.0)
+        epsilon: npt.NDArray[np.float64] = self.epsilon_start + progress * (self.epsilon_end - self.epsilon_start)
         epsilon[done < self.learning_starts] = 1.0
         return epsilon

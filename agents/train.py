@@ -1,20 +1,21 @@
 """Train an agent on a game: `python -m agents.train dqn --env paddle`.
 
-    python -m agents.train dqn --env cartpole --progress
+    python -m agents.train dqn --env cartpole -params gamma:0.98 dueling:True
     python -m agents.train dqn --env breakout --device cuda --video breakout.gif
 
 Flags mean what they mean in rl-baselines3-zoo. The settings of an environment are in `agents/configs/dqn.toml`. A
-training that was stopped goes on with the same command. Trading agents are trained by `python -m backtests.run`,
-which tests them out of sample.
+training that was stopped goes on with the same command, and ends as if it never had been; with a larger -n, a finished
+one goes on. Trading agents are trained by `python -m backtests.run`, which tests them out of sample.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import sys
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from etfgym.policies import Policy
 from etfgym.stats import mean_interval
 
 CONFIGS = Path(__file__).parent / "configs"
-CHECKPOINT = "training.safetensors"
+CHECKPOINT, SETTINGS = "training.safetensors", "training.json"
 EVALUATION_SEED, FINAL_SEED = 10_000, 20_000
 """Of the environments that choose the best weights, and of those that the result is from."""
 
@@ -65,9 +66,30 @@ class Task:
         )
 
     def config(self, changes: dict[str, Any]) -> DQNConfig:
-        """Return the learner's settings with some changed; an unknown one raises ValueError with the nearest."""
-        known = [setting.name for setting in fields(DQNConfig)]
-        return DQNConfig(**{one_of("setting", name, known): value for name, value in (self.dqn | changes).items()})
+        """Return the learner's settings with some changed.
+
+        Raises:
+            ValueError: If one is unknown, naming the nearest, or has a wrong value.
+        """
+        known = {setting.name: setting.default for setting in fields(DQNConfig)}
+        settings = self.dqn | changes
+        for name, value in settings.items():
+            default = known[one_of("setting", name, known)]
+            if not _is_like(value, default):
+                msg = f"{name} takes values like {default!r}, got {value!r}"
+                raise ValueError(msg)
+        return DQNConfig(**settings)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Return whether a setting can have this value, by the kind of its default."""
+    match default:
+        case bool():
+            return isinstance(value, bool)
+        case tuple():
+            return isinstance(value, list | tuple)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number or (default is None and value is None)
 
 
 def tasks() -> dict[str, Task]:
@@ -87,13 +109,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("agent", choices=["dqn"])
     made.add_argument("--env", required=True, help=f"one of {', '.join(tasks())}")
-    made.add_argument("-n", "--n-timesteps", type=int, help="transitions; default: the task's")
+    made.add_argument("-n", "--n-timesteps", type=int, help="transitions in all; default: the task's")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--device", default="cpu", help="cpu or cuda")
     made.add_argument("-f", "--log-folder", type=Path, help="default: runs/train/AGENT-ENV-SEED")
-    made.add_argument("--eval-freq", type=int, help="transitions from one evaluation to the next; default: a tenth")
+    made.add_argument("--eval-freq", type=int, help="transitions from one evaluation to the next; default: -n / 10")
     made.add_argument("--eval-episodes", type=int, default=50, help="whole episodes in the last evaluation")
-    made.add_argument("--save-freq", type=int, default=100_000, help="transitions from one checkpoint to the next")
+    made.add_argument("--save-freq", type=int, help="transitions from one checkpoint to the next; default: -n / 10")
     made.add_argument("--tensorboard-log", type=Path)
     made.add_argument("-params", "--hyperparams", nargs="+", default=[], metavar="NAME:VALUE", help="e.g. gamma:0.97")
     made.add_argument("--video", type=Path, help="GIF of an episode with what was learned")
@@ -115,42 +137,57 @@ class Random:
 
 
 def hyperparams(pairs: list[str]) -> dict[str, Any]:
-    """Return the settings of "name:value" pairs; values are written as in TOML.
+    """Return the settings of "name:value" pairs; values are written as in Python, and nothing in them is run.
 
     Raises:
         ValueError: If a pair is not of that form.
 
     Example:
-        >>> hyperparams(["gamma:0.97", "head:[64, 64]", "dueling:true"])
+        >>> hyperparams(["gamma:0.97", "head:[64, 64]", "dueling:True"])
         {'gamma': 0.97, 'head': [64, 64], 'dueling': True}
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
         name, _, value = pair.partition(":")
         try:
-            settings[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            msg = f"--hyperparams takes NAME:VALUE such as gamma:0.97 or dueling:true, got {pair!r}"
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            msg = f"--hyperparams takes NAME:VALUE such as gamma:0.97 or dueling:True, got {pair!r}"
             raise ValueError(msg) from None
     return settings
 
 
-def begin_or_resume(folder: Path, envs: VectorEnv[Any, Any, Any], config: DQNConfig, given: argparse.Namespace) -> DQN:
-    """Return a new agent, or that of the training which was stopped in `folder`.
+def claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Note in `folder` what is trained there, and clear away what a killed process had half written.
 
     Raises:
-        ValueError: If the training there has other settings.
+        ValueError: If something else was trained there, naming the settings that differ.
     """
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists():
-        agent = DQN.resume(checkpoint, given.device)
-        if agent.config != config:
-            msg = f"{folder} holds a training with other settings; give another --log-folder, or remove it"
-            raise ValueError(msg)
+    settings, file = json.loads(json.dumps(settings)), folder / SETTINGS
+    there = json.loads(file.read_text()) if file.exists() else settings
+    differing = [name for name in settings | there if settings.get(name) != there.get(name)]
+    if differing:
+        told = ", ".join(f"{name} {there.get(name)!r}, not {settings.get(name)!r}" for name in differing)
+        msg = f"{folder} holds a training with {told}; give another --log-folder, or remove this one"
+        raise ValueError(msg)
+    _write(file, settings)
+    for left in folder.glob(".*.part"):
+        left.unlink()
+
+
+def begin_or_resume(
+    checkpoint: Path, envs: VectorEnv[Any, Any, Any], config: DQNConfig, total: int, seed: int, device: str
+) -> DQN:
+    """Return a new agent, or that of the training which was stopped, or finished, in the file `checkpoint`."""
+    if not checkpoint.exists():
+        actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+        return DQN(envs.single_observation_space, actions, config, seed, device)
+    agent = DQN.resume(checkpoint, device)
+    if agent.transitions >= total:
+        print(f"trained for {agent.transitions:,} transitions already; --n-timesteps above that goes on")
+    else:
         print(f"going on at {agent.transitions:,} transitions, from {checkpoint}")
-        return agent
-    actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
-    return DQN(envs.single_observation_space, actions, config, given.seed, given.device)
+    return agent
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,6 +198,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, gym.error.Error, ImportError) as error:
         print(f"agents.train: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("agents.train: stopped; the same command goes on from the last checkpoint (--save-freq)", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -172,15 +212,28 @@ def run(given: argparse.Namespace) -> None:
     """
     if given.device == "cpu":
         torch.set_num_threads(1)  # sums this small only lose by more
+    elif given.device == "cuda" and not torch.cuda.is_available():
+        msg = f"--device cuda: torch {torch.__version__} finds no GPU here; leave --device out"
+        raise ValueError(msg)
     known = tasks()
     task = known[one_of("--env", given.env, known)]
-    total = whole_number("--n-timesteps", given.n_timesteps or task.n_timesteps, 1)
+    total = task.n_timesteps if given.n_timesteps is None else whole_number("--n-timesteps", given.n_timesteps, 1)
+    tenth = max(1, total // 10)
+    eval_freq = tenth if given.eval_freq is None else whole_number("--eval-freq", given.eval_freq, 1)
+    save_freq = tenth if given.save_freq is None else whole_number("--save-freq", given.save_freq, 1)
     episodes = whole_number("--eval-episodes", given.eval_episodes, 2)
     config = task.config(hyperparams(given.hyperparams))
-    folder = given.log_folder or Path("runs") / "train" / f"{given.agent}-{given.env}-{given.seed}"
+    if config.learning_starts >= total:
+        msg = (
+            f"nothing is learned in {total:,} transitions: learning_starts is {config.learning_starts:,}; give more, "
+            f"or -params learning_starts:{max(1, total // 10)}"
+        )
+        raise ValueError(msg)
     envs = task.make(task.num_envs, task.training)
     evaluation = task.make(min(16, episodes), task.evaluation)
-    agent = begin_or_resume(folder, envs, config, given)
+    folder = given.log_folder or Path("runs") / "train" / f"{given.agent}-{given.env}-{given.seed}"
+    claim(folder, {"env": given.env, "seed": given.seed, "num_envs": task.num_envs} | asdict(config))
+    agent = begin_or_resume(folder / CHECKPOINT, envs, config, total, given.seed, given.device)
     curve = folder / "curve.json"
     points = [point for point in _read(curve) if point["transitions"] <= agent.transitions]
 
@@ -195,11 +248,11 @@ def run(given: argparse.Namespace) -> None:
         total,
         seed=given.seed,
         validate=validate,
-        check_every=given.eval_freq or max(1, total // 10),
+        check_every=eval_freq,
         checkpoint=folder / CHECKPOINT,
-        checkpoint_every=whole_number("--save-freq", given.save_freq, 1),
+        checkpoint_every=save_freq,
         tensorboard=given.tensorboard_log,
-        progress=True,
+        progress=agent.transitions < total,
     )
     agent.save(folder)
     result = {"env": task.id, "agent": given.agent, "transitions": agent.transitions, "seed": given.seed}

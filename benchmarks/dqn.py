@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN
+from agents.one_env import as_vector
 from agents.settings import DQNConfig
 from benchmarks.cleanrl_way import CleanRLWay
 from benchmarks.harness import Case, Measure, Peer, measure, parser, positive, report
@@ -97,7 +98,7 @@ def network(task: Task) -> nn.Module:
 
 def ours(task: Task, count: int, seconds: float) -> tuple[float, float]:
     """Return transitions and seconds of our DQN with `count` environments."""
-    envs = task.make_vec(count)
+    envs = as_vector(task.make()) if count == 1 and task.env_id != WINDOW else task.make_vec(count)
     config = DQNConfig(
         learning_rate=LEARNING_RATE,
         gamma=GAMMA,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from learners import market, paying_table
 
@@ -81,17 +81,23 @@ def test_a_step_in_torch_is_the_compiled_step_to_the_bit(
     count=st.integers(0, 1_000_000),
     beside=st.integers(-2, 2),
     held=st.integers(0, 50),
-    order=st.one_of(st.integers(-60, 60), st.sampled_from([ALL, -ALL])),
+    order=st.integers(-60, 60) | st.sampled_from([ALL, -ALL]) | st.none(),
+    near=st.integers(-1, 2),
+    part=st.sampled_from([1.0, 1.0, 0.5, 0.0]),
     costs=st.sampled_from([*COSTS, Costs(commission=0.0, slippage_bps=7.0)]),
     clip=st.booleans(),
 )
+# The quotient may be rounded to just below the answer, and to one above it.
+@example(cents=12_133, count=970, beside=0, held=0, order=ALL, near=0, part=1.0, costs=COSTS[1], clip=True)
+@example(cents=12_739, count=511, beside=-1, held=0, order=ALL, near=0, part=1.0, costs=COSTS[2], clip=True)
 def test_an_order_at_the_very_edge_of_what_cash_covers_is_filled_as_the_ledger_fills_it(
-    cents, count, beside, held, order, costs, clip
+    cents, count, beside, held, order, near, part, costs, clip
 ):
+    order = max(0, count + near) if order is None else order
     price = cents / 100
     commission, fixed_fee, slippage = costs.rates
     value = count * (price * (1 + slippage))
-    cash = value + (fixed_fee + commission * value)  # pays for `count` units exactly, or one rounding more or less
+    cash = part * (value + (fixed_fee + commission * value))  # all of it pays for `count` units, but for roundings
     for _ in range(abs(beside)):
         cash = max(0.0, float(np.nextafter(cash, cash + beside)))
     torch_market = TorchMarket(market(costs=costs).accounts, "cpu")
@@ -115,6 +121,17 @@ def test_a_closed_account_stays_as_it_is():
     assert all(torch.equal(*pair) for pair in zip(after, closed, strict=True))
     assert rewards.tolist() == [0.0] * 3
     assert over.all()
+
+
+def test_an_account_that_fees_have_emptied_counts_as_one_cent_and_has_no_shares():
+    envs = market(1, reward="log", costs=Costs(fixed_fee=5_000.0))
+    torch_market, close = TorchMarket(envs.accounts, "cpu"), envs.accounts.market.close
+    start = Account(torch.tensor([1.0]).double(), torch.tensor([1]), torch.tensor([30]), torch.tensor([31]))
+    after, rewards, closed = torch_market.step(start, torch.tensor([-20]))
+    assert [part.tolist() for part in after] == [[0.0], [0], [31], [31]]
+    assert closed.all()
+    assert rewards.tolist() == pytest.approx([np.log(0.01 / (1.0 + close[30]))])
+    assert torch_market.shares(after).tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_accounts_share_a_row_where_only_the_orders_differ():

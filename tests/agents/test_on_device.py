@@ -76,10 +76,11 @@ def test_batches_on_the_device_are_those_of_the_market_replay_to_the_bit(rings, 
     assert_the_same(*both, slots)
 
 
-def test_slots_are_drawn_evenly_from_those_that_hold_a_transition():
+@pytest.mark.parametrize("length", [40, 20])
+def test_slots_are_drawn_evenly_from_those_that_hold_a_transition(length):
     envs = market(autoreset_mode="Disabled")
-    replay, other = replays(envs, 3 * 40, n_step=1, gamma=0.9, counterfactual=False)
-    fill(envs, replay, other, 20)
+    replay, other = replays(envs, 3 * length, n_step=1, gamma=0.9, counterfactual=False)
+    fill(envs, replay, other, 20 if length == 40 else 30)  # half full, or full and begun again
     slots, counts = replay.sample(60_000, None).slots.unique(return_counts=True)
     assert slots.tolist() == list(range(60))
     assert (counts - 1_000).abs().max() < 130  # four standard deviations of 31.4
@@ -97,6 +98,24 @@ def test_a_return_never_goes_on_into_episodes_that_were_begun_anew():
 def test_a_slot_on_the_device_takes_sixteen_bytes():
     replay, _ = replays(market(), 3_000, n_step=1, gamma=0.9, counterfactual=False)
     assert sum(part.numel() * part.element_size() for part in replay.tensors().values() if part.dim()) == 16 * 3_000
+
+
+def test_the_largest_account_that_fits_comes_back_as_it_was():
+    torch_market = TorchMarket(market(4, units=range(1, 8)).accounts, "cpu")
+    replay = DeviceReplay(torch_market, 8, 4, torch.Generator(), n_step=1, gamma=0.9, counterfactual=False)
+    rows = torch.tensor([4, 4, (1 << 24) - 1, 7])
+    account = Account(
+        torch.tensor([0.0, 0.1, 1e12, 3.0]).double(), torch.tensor([0, 1 << 23, (1 << 24) - 1, 1]), rows, rows + 4_095
+    )
+    replay.add(account, torch.tensor([0, 14, 14, 7]))
+    back, actions = replay._read(torch.arange(4))
+    assert all(torch.equal(*pair) for pair in zip(back, account, strict=True))
+    assert actions.tolist() == [0, 14, 14, 7]
+    replay.check()
+    replay.add(account._replace(units=account.units + 1), actions)
+    replay.add(account, actions)
+    with pytest.raises(ValueError, match="at most 16,777,215 units an account, got 16,777,216; start with less cash"):
+        replay.check()
 
 
 def agent_of(envs, seed=1, **config):
