@@ -42,6 +42,11 @@ KINDS = np.array([GOES_ON, TERMINATED, CUT, TERMINATED], np.uint8)
 """By terminated + 2 * truncated: only the first stops the bootstrap."""
 
 
+def devices() -> list[str]:
+    """Return where this machine's torch can learn: "cpu", and "cuda" if there is a GPU."""
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
 @dataclass(slots=True)
 class Best:
     """The weights that did best in validation so far."""
@@ -79,7 +84,7 @@ class DQN:
         self.config = config or DQNConfig()
         self.actions = whole_number("actions", actions, 2)
         self.shape = observation_space if isinstance(observation_space, Shape) else Shape.of(observation_space)
-        self.device = one_of("device", device, ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+        self.device = one_of("device", device, devices())
         weights_seed, rng_seed, evaluation_seed, noise_seed = np.random.SeedSequence(seed).spawn(4)
         self.rng = np.random.default_rng(rng_seed)
         self.evaluation_rng = np.random.default_rng(evaluation_seed)

@@ -58,7 +58,7 @@ def as_vector(envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any]) -> VectorEnv[A
 
 def _batch(observation: Any) -> Any:
     if isinstance(observation, dict):
-        return {name: np.asarray(value)[None] for name, value in observation.items()}
+        return {name: np.array(value)[None] for name, value in observation.items()}
     return np.array(observation)[None]  # a copy: some environments write into what they gave out
 
 

@@ -238,7 +238,7 @@ def run(given: argparse.Namespace) -> None:
     points = [point for point in _read(curve) if point["transitions"] <= agent.transitions]
 
     def validate(transitions: int) -> float:
-        returns = episode_returns(agent, evaluation, max(10, episodes // 5), seed=EVALUATION_SEED + given.seed)
+        returns = episode_returns(agent, evaluation, max(1, episodes // 5), seed=EVALUATION_SEED + given.seed)
         points.append({"transitions": transitions, "mean_return": float(returns.mean())})
         _write(curve, points)
         return float(returns.mean())

@@ -53,6 +53,8 @@ class Job:
     """Training transitions; 0 for agents that don't learn."""
     data: tuple[str, ...]
     """SHA-256 of each ticker's table."""
+    device: str = "cpu"
+    """Where it learns; the chance in a training on a GPU is not that of one on a CPU."""
 
     @property
     def key(self) -> str:
@@ -62,7 +64,14 @@ class Job:
 
 
 def list_jobs(
-    agents: Iterable[str], tables: Sequence[PriceTable], years: Iterable[int], *, seeds: int, steps: int, pooled: bool
+    agents: Iterable[str],
+    tables: Sequence[PriceTable],
+    years: Iterable[int],
+    *,
+    seeds: int,
+    steps: int,
+    pooled: bool,
+    device: str = "cpu",
 ) -> list[Job]:
     """Return the jobs of an experiment; only learners are pooled, and only agents with chance in them have seeds."""
     years = list(years)
@@ -73,7 +82,8 @@ def list_jobs(
         for group in groups:
             tickers, data = zip(*((table.ticker, table.sha256) for table in group), strict=True)
             draws = range(seeds if agent in SEEDED else 1)
-            jobs += [Job(agent, tickers, year, seed, steps if learns else 0, data) for year in years for seed in draws]
+            training = (steps, data, device) if learns else (0, data)
+            jobs += [Job(agent, tickers, year, seed, *training) for year in years for seed in draws]
     return jobs
 
 
@@ -112,7 +122,7 @@ def run_jobs(
 
 def run_job(job: Job, tables: Sequence[PriceTable], folder: Path) -> str:
     """Run one job, write its file and return its key."""
-    outcomes = trade_test_year(job.agent, tables, job.test_year, job.seed, job.steps)
+    outcomes = trade_test_year(job.agent, tables, job.test_year, job.seed, job.steps, job.device)
     rows = [result_row(job, outcome) for outcome in outcomes]
     days = pa.Table.from_pandas(pd.concat([daily_rows(job, outcome) for outcome in outcomes]), preserve_index=False)
     days = days.replace_schema_metadata({"results": json.dumps(rows), "job": json.dumps(asdict(job))})

@@ -11,6 +11,7 @@ import torch
 
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN
+from agents.on_device import DeviceDQN
 from agents.settings import DQNConfig
 from etfgym.backtest import BacktestResult, backtest, hindsight_policy
 from etfgym.ledger import Costs
@@ -38,7 +39,7 @@ CHECKS = 10
 
 
 def trade_test_year(
-    agent: str, tables: Sequence[PriceTable], test_year: int, seed: int, steps: int
+    agent: str, tables: Sequence[PriceTable], test_year: int, seed: int, steps: int, device: str = "cpu"
 ) -> list[BacktestResult]:
     """Return what `agent` did in the test year, one result a table.
 
@@ -48,11 +49,12 @@ def trade_test_year(
         test_year: Its year before is for validation, the years before that are for training.
         seed: Of training and of chance in the policy.
         steps: Transitions to train on.
+        device: Where to train, "cpu" or "cuda".
     """
     periods = [split_by_year(table, test_year).test for table in tables]
     keywords = ENVIRONMENT
     if agent == "dqn":
-        policies: list[Policy] = [train_dqn(tables, test_year, seed, steps)] * len(tables)
+        policies: list[Policy] = [train_dqn(tables, test_year, seed, steps, device)] * len(tables)
         keywords = ENVIRONMENT | DQN_OBSERVATION
     elif agent == "hindsight":
         policies = [
@@ -66,7 +68,7 @@ def trade_test_year(
     ]
 
 
-def train_dqn(tables: Sequence[PriceTable], test_year: int, seed: int, steps: int) -> DQN:
+def train_dqn(tables: Sequence[PriceTable], test_year: int, seed: int, steps: int, device: str = "cpu") -> DQN:
     """Return a DQN trained on the years before the validation year, with the weights that did best in that year.
 
     The training environment is made from tables that end with the last training day.
@@ -75,7 +77,8 @@ def train_dqn(tables: Sequence[PriceTable], test_year: int, seed: int, steps: in
     splits = [split_by_year(table, test_year) for table in tables]
     past = [table.until(split.train.last) for table, split in zip(tables, splits, strict=True)]
     envs = gym.make_vec("etfgym/EtfTrading-v0", num_envs=TRAINING_ENVS, prices=past, **ENVIRONMENT, **DQN_OBSERVATION)
-    agent = DQN(envs.single_observation_space, 5, DQN_CONFIG, seed)
+    learner = DQN if device == "cpu" else DeviceDQN
+    agent = learner(envs.single_observation_space, 5, DQN_CONFIG, seed, device)
 
     def validate(_: int) -> float:
         results = [

@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from agents.dqn import devices
 from backtests.jobs import SETTINGS, list_jobs, run_jobs
 from backtests.protocol import AGENTS
 from etfgym import sources
@@ -51,9 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tickers = universe(asked.universe) if asked.universe else None
         if asked.prices == "yahoo" and tickers is None:
             tickers = universe("seed20")
+        device = one_of("--device", asked.device, devices())
         tables = sources.load(asked.prices, tickers)
         splits = {year: [split_by_year(table, year) for table in tables] for year in years}
-        jobs = list_jobs(agents, tables, years, seeds=asked.seeds, steps=asked.steps, pooled=asked.train == "pooled")
+        jobs = list_jobs(
+            agents, tables, years, seeds=asked.seeds, steps=asked.steps, pooled=asked.train == "pooled", device=device
+        )
         asked.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
@@ -148,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--test-years", default="2017-2018", help="2018, 2016-2020 or 2012,2018; each is traded once, out of sample")
     add("--agents", default=",".join(AGENTS), help="buy-and-hold is always added")
     add("--seeds", type=_positive, default=10, help="trainings of each learner, draws of the random agent")
+    add("--device", default="cpu", help="where the learners learn: cpu or cuda")
     add("--steps", type=_positive, default=8_000, help="training transitions of each learner")
     add("--train", choices=("per-etf", "pooled"), default="per-etf", help="a learner for each ETF, or one for all")
     add("--out", type=Path, default=Path("runs/backtest"), help="result folder; a stopped run goes on there")

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN
+from agents.market_replay import MarketReplay
 from agents.one_env import as_vector
 from agents.settings import DQNConfig
 from benchmarks.cleanrl_way import CleanRLWay
@@ -203,6 +204,18 @@ def timed(learn: Learn, parameters: Iterable[Tensor], seconds: float) -> tuple[f
     return steps, passed
 
 
+def replay_bytes() -> tuple[float, float]:
+    """Return the bytes of memory that a transition of the market takes: in our replay, in stable-baselines3's."""
+    from stable_baselines3.common.buffers import ReplayBuffer
+
+    envs, slots = TASKS[0].make_vec(1), 1_000
+    replay = MarketReplay(envs.accounts, slots)  # type: ignore[attr-defined]
+    kept = sum(part.numel() * part.element_size() for name, part in replay.tensors().items() if name != "written")
+    buffer = ReplayBuffer(slots, envs.single_observation_space, envs.single_action_space)
+    theirs = sum(part.nbytes for part in vars(buffer).values() if hasattr(part, "nbytes"))
+    return kept / slots, theirs / slots
+
+
 # ---- command ------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = measure(cases(0.2 if asked.quick else 2.5), 1 if asked.quick else asked.rounds)
     report(rows, json_file=asked.json, packages=("stable_baselines3",))
     print(f"torch threads: {asked.threads}; weights finite after every run.")
+    print("replay, bytes a transition of the market: ours {:.0f}, stable-baselines3 {:.0f}".format(*replay_bytes()))
     return 0
 
 

@@ -49,7 +49,7 @@ def one_account_alone(seconds: float) -> tuple[float, float]:
     env = EtfTradingEnv()
     order = np.random.default_rng(0).integers(0, 5, peers.STEPS).tolist()
     env.reset(seed=0)
-    arrays = env._arrays  # noqa: SLF001 (what step() passes on)
+    arrays = env._block, env._prices, env._features, env._seen  # noqa: SLF001 (what step() passes on)
     start = env.accounts.state.copy()
 
     def run() -> None:

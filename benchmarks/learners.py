@@ -15,6 +15,7 @@ from torch import Tensor
 
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN
+from agents.one_env import OneEnv
 from agents.settings import DQNConfig
 from etfgym.backtest import backtest, hindsight_policy
 from etfgym.nets.cnn import CNN
@@ -128,6 +129,8 @@ class Control:
 
     def make_vec(self, count: int) -> VectorEnv[Any, Any, Any]:
         """See `Problem`."""
+        if count == 1:
+            return OneEnv(gym.make(self.name))
         return gym.make_vec(self.name, num_envs=count, vectorization_mode="sync")
 
     def make_sb3(self, count: int) -> Any:

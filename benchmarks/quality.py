@@ -81,8 +81,20 @@ _SB3_MARKET = {
     "exploration_fraction": 0.5,
 }
 _SB3_MARKET_PPO = {"learning_rate": 1e-3, "gamma": 0.95, "n_steps": 128, "batch_size": 64}
+# CartPole: the best of a small search with seeds 100 and 101, which the command does not use. The steady fall of the
+# learning rate and the slowly moving target hold what was reached; small rewards keep values of up to 100 where the
+# Huber loss is square.
 _CARTPOLE = DQNConfig(
-    learning_rate=1e-3, train_every=1, target_every=250, exploration_fraction=0.16, epsilon_end=0.04, head=(256, 256)
+    learning_rate=1e-3,
+    learning_rate_end=1e-5,
+    n_step=3,
+    train_every=1,
+    target_every=1,
+    target_rate=0.01,
+    exploration_fraction=0.12,
+    epsilon_end=0.03,
+    reward_scale=0.02,
+    head=(128, 128),
 )
 _LUNARLANDER = DQNConfig(
     learning_rate=6.3e-4,

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
-
-from etfgym.envs.etf_vector import EtfTradingVectorEnv
 
 
 class EtfVecEnv(VecEnv):
@@ -34,7 +32,7 @@ class EtfVecEnv(VecEnv):
         (4, 20, 6)
     """
 
-    def __init__(self, envs: EtfTradingVectorEnv) -> None:
+    def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
         if envs.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
             msg = "stable-baselines3 resets in the same step: make the environment with autoreset_mode='SameStep'"
             raise ValueError(msg)

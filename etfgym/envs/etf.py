@@ -12,7 +12,9 @@ from etfgym.checks import one_of
 from etfgym.envs import kernel
 from etfgym.envs.accounts import Accounts
 from etfgym.envs.settings import Settings
+from etfgym.prices import COLUMNS
 
+_step_one = kernel.step_one
 _ALL = np.ones(1, np.bool_)
 _FIELDS = kernel.ACCOUNT.itemsize // 8  # numbers in an account, of 8 bytes each
 
@@ -79,13 +81,14 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         self.accounts = Accounts(Settings.from_keywords(settings), 1)
         self.observation_space = self.accounts.observation_space
         self.action_space = self.accounts.action_space
-        keywords = self.accounts.terms.view(np.int64), self.accounts.orders
-        self._block = np.concatenate([np.zeros(_FIELDS, np.int64), *keywords])  # see `kernel.step_one`
-        shapes = {name: space.shape for name, space in self._parts().items()}
-        self._seen = np.empty(shapes.get("window", (0, 6)), np.float32)
-        self._share = np.empty(shapes.get("account", (0,)), np.float32)
-        self._mask = np.empty(len(self.accounts.orders), np.int8)
-        self._window_only = "account" not in shapes
+        actions = self.accounts.orders
+        keywords = self.accounts.terms.view(np.int64), [len(actions)], actions
+        mask = np.zeros(-(-len(actions) // 8), np.int64)
+        self._block = np.concatenate([np.zeros(_FIELDS, np.int64), *keywords, mask])  # see `kernel.step_one`
+        parts = self._parts()
+        days = len(parts["window"].low) if "window" in parts else 0
+        self._seen = np.zeros((days + 1, len(COLUMNS)), np.float32)
+        self._window_only = len(parts) == 1
         self._ticker = ""
         self._bind()
         self._running = False
@@ -128,14 +131,16 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         if not self._running:
             msg = "the episode is over; call reset() first"
             raise gym.error.ResetNeeded(msg)
-        if type(action) is not int or not 0 <= action < len(self._mask):
+        if type(action) is not int or not 0 <= action < self._actions:
             if not self.action_space.contains(action):
-                msg = f"action must be a whole number from 0 to {len(self._mask) - 1}, got {action!r}"
+                msg = f"action must be a whole number from 0 to {self._actions - 1}, got {action!r}"
                 raise ValueError(msg)
             action = int(action)
-        told = kernel.step_one(action, *self._arrays)
-        reward, over, row, price, requested, filled, cash, units, equity, fees, dividends = told
-        self._running = not over
+        reward, over, row, price, requested, filled, cash, units, equity, fees, dividends = _step_one(
+            action, self._block, self._prices, self._features, self._seen
+        )
+        if over:
+            self._running = False
         if self.render_mode is not None:
             self._draw(row, filled, equity)
         info = {
@@ -152,9 +157,9 @@ class EtfTradingEnv(gym.Env[Any, Any]):
             "action_mask": self._mask.copy(),
         }
         if self._window_only:
-            return self._seen.copy(), reward, over, False, info
-        if self._seen.size:
-            observation = {"window": self._seen.copy(), "account": self._share.copy()}
+            return self._window_seen.copy(), reward, over, False, info
+        if self._window_seen.size:
+            observation = {"window": self._window_seen.copy(), "account": self._share.copy()}
         else:
             observation = {"row": np.array([row], np.int32), "account": self._share.copy()}
         return observation, reward, over, False, info
@@ -196,9 +201,10 @@ class EtfTradingEnv(gym.Env[Any, Any]):
         """Let the account and the kernel's arguments share the memory of the block."""
         accounts, market = self.accounts, self.accounts.market
         accounts.state = self._block[:_FIELDS].view(kernel.ACCOUNT)
-        views = self._block, self._block.view(np.float64), market.prices, market.features
-        self._arrays = (*views, self._seen, self._share, self._mask)
-        self._dates = market.dates
+        self._actions = len(accounts.orders)
+        self._mask = self._block[_FIELDS + len(accounts.terms) + 1 + self._actions :].view(np.int8)[: self._actions]
+        self._window_seen, self._share = self._seen[:-1], self._seen[-1, :3]
+        self._prices, self._features, self._dates = market.prices, market.features, market.dates
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -292,43 +292,44 @@ def step_accounts(
 
 
 @compiled
-def step_one(action, whole, money, prices, features, window, share, mask):
+def step_one(action, block, prices, features, seen):
     """Take one account through one step in place; return what it comes to.
 
-    Account, keywords and orders lie one after the other in one block of memory, given as numbers of either kind:
-    each further array would take longer to pass than the step itself takes.
+    Account, keywords, orders and mask lie one after the other in one block of memory: each further array would take
+    longer to pass than the step itself takes.
 
     Args:
         action: From 0 to actions - 1.
-        whole: The block as int64: an ACCOUNT (7), `Accounts.terms` (7), `Accounts.orders`.
-        money: The same memory as float64.
+        block: Shape (15 + actions + its eighth, rounded up), int64: an ACCOUNT (7), `Accounts.terms` (7, the bits of
+            float64), the number of actions, `Accounts.orders`; written: the account, and after the orders the mask
+            (actions,), int8.
         prices: See `step_accounts`, like `features`.
         features: See there.
-        window: Written: shape (window, 6), or (0, 6).
-        share: Written: shape (3,), or (0,).
-        mask: Written: shape (actions,), int8.
+        seen: Written: the window, shape (window, 6), if that is observed, and one row more, which begins with the
+            share (3,).
 
     Returns:
         Reward, terminated, row, close, requested, filled, cash, units, equity, fees, dividends.
     """
     opens, closes, dividends, paid_so_far = prices[0], prices[1], prices[2], prices[3]
+    money, actions = block.view(np.float64), block[14]
+    orders, mask = block[15 : 15 + actions], block[15 + actions :].view(np.int8)
     rates, initial_cash = (money[7], money[8], money[9]), money[10]
     clip, decision_every, kind = money[11] != 0.0, int(money[12]), int(money[13])
-    orders = whole[14:]
-    first, before, last, equity_before, order = whole[1], whole[2], whole[3], money[6], orders[action]
+    first, before, last, equity_before, order = block[1], block[2], block[3], money[6], orders[action]
     cash, units, row, filled, fees, paid, equity = take_step(
-        money[5], whole[4], before, last, order, opens, closes, dividends, rates, clip, decision_every
+        money[5], block[4], before, last, order, opens, closes, dividends, rates, clip, decision_every
     )
     gain = 0.0
     if kind == EXCESS:
         hold = opens, closes, paid_so_far, rates, initial_cash
         gain = hold_equity(row, first, last, *hold) - hold_equity(before, first, last, *hold)
     reward = step_reward(kind, equity_before, equity, gain, initial_cash)
-    whole[2], whole[4], money[5], money[6] = row, units, cash, equity
-    if window.size:
-        write_window(row, features[0], features[1], features[2], window)
-    if share.size:
-        write_share(cash, units, row, first, last, closes, share)
+    block[2], block[4], money[5], money[6] = row, units, cash, equity
+    window = seen.shape[0] - 1
+    if window:
+        write_window(row, features[0], features[1], features[2], seen[:window])
+    write_share(cash, units, row, first, last, closes, seen[window])
     close = closes[np.uint64(row)]
     write_mask(cash, units, row == last, close, orders, rates, clip, mask)
     return reward, row == last, row, close, order, filled, cash, units, equity, fees, paid

@@ -6,7 +6,7 @@ import pytest
 
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN, DQNConfig
-from agents.replay import CUT, GOES_ON, TERMINATED
+from agents.replay import CUT, GOES_ON, NOTHING, TERMINATED
 
 
 class Shown:
@@ -84,10 +84,10 @@ def test_a_batch_is_made_of_these_stacks(n_step):
     shown, replay = played("etfgym/Paddle-v0", "NextStep", 300, 150)
     replay.n_step = n_step
     batch = replay.sample(200, np.random.default_rng(0))
-    for i, slot in enumerate(batch.slots.tolist()):
-        seen, total, discount = shown.happened[slot][0], 0.0, 1.0
+    for i, first in enumerate(batch.slots.tolist()):
+        slot, total, discount = first, 0.0, 1.0
         for _ in range(n_step):
-            if slot not in shown.happened or replay.kinds[slot] == 0:
+            if replay.kinds[slot] == NOTHING:
                 break
             _, _, reward, kind, then = shown.happened[slot]
             total, discount = total + discount * reward, discount * replay.gamma
@@ -95,7 +95,7 @@ def test_a_batch_is_made_of_these_stacks(n_step):
             if kind != GOES_ON:
                 discount *= kind == CUT
                 break
-        assert np.array_equal(batch.observations[i], seen)
+        assert np.array_equal(batch.observations[i], shown.happened[first][0])
         assert np.array_equal(batch.next_observations[i], then)
         assert float(batch.rewards[i]) == pytest.approx(total)
         assert float(batch.discounts[i]) == pytest.approx(discount)

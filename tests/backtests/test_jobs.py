@@ -26,13 +26,14 @@ def test_whatever_a_result_depends_on_changes_its_key(monkeypatch):
         "test_year": 2017,
         "seed": 4,
         "steps": 101,
+        "device": "cuda",
         "data": ("ac",),
     }
     keys = {JOB.key, *(dataclasses.replace(JOB, **{name: value}).key for name, value in changes.items())}
     assert set(changes) == {field.name for field in dataclasses.fields(Job)}
     monkeypatch.setitem(jobs.SETTINGS, "version", "another")
     keys.add(JOB.key)
-    assert len(keys) == 8
+    assert len(keys) == 9
 
 
 def test_only_learners_are_pooled_and_only_chance_has_seeds(tables):
