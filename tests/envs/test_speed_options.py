@@ -89,6 +89,22 @@ def test_a_single_environments_index_is_the_vectors():
         alone, many = single.step(0)[0], vector.step(np.array([0]))[0]
 
 
+@pytest.mark.parametrize("units", [(20,), (40, 30, 20, 10), (50, 40, 30, 20, 10, 5, 2, 1)])
+def test_a_single_environments_mask_is_the_vectors_for_any_number_of_actions(units):
+    keywords = KEYWORDS | {"units": units}
+    single, vector = EtfTradingEnv(**keywords), EtfTradingVectorEnv(1, **keywords)
+    assert frozen(single.reset(seed=3)[0]) == frozen(vector.reset(seed=3)[0][0])
+    held = []
+    for action in (0, 0, len(units), 2 * len(units), 0, 2 * len(units)):
+        seen, reward, _, _, info = single.step(action)
+        many, rewards, _, _, infos = vector.step(np.array([action]))
+        assert frozen(seen) == frozen(many[0])
+        assert reward == rewards[0]
+        held.append((info["action_mask"], infos["action_mask"][0]))
+    assert all(frozen(alone) == frozen(one) for alone, one in held)
+    assert len({alone.tobytes() for alone, _ in held}) > 1
+
+
 def test_both_checkers_have_nothing_to_say_about_an_index():
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     made = gym.make("etfgym/EtfTrading-v0", **INDEX).unwrapped
