@@ -183,7 +183,9 @@ class Replay(Rings):
     ) -> None:
         super().__init__(capacity, num_envs, history=stack - 1, **rings)  # type: ignore[arg-type]
         slots = num_envs * self.length
-        self.observations = torch.zeros((slots, size // stack), dtype=dtype, device=device)
+        pixels = np.uint8 if dtype is torch.uint8 else np.float32
+        empty = np.zeros((slots, size // stack), pixels)  # NumPy's zeros take memory when they are written
+        self.observations = torch.from_numpy(empty).to(device)
         self.actions = np.zeros(slots, np.uint8)
         self.rewards = np.zeros(slots, np.float32)
         self.kinds = np.full(slots, NOTHING, np.uint8)

@@ -95,7 +95,7 @@ def test_a_single_environments_mask_is_the_vectors_for_any_number_of_actions(uni
     single, vector = EtfTradingEnv(**keywords), EtfTradingVectorEnv(1, **keywords)
     assert frozen(single.reset(seed=3)[0]) == frozen(vector.reset(seed=3)[0][0])
     held = []
-    for action in (0, 0, len(units), 2 * len(units), 0, 2 * len(units)):
+    for action in (2 * len(units), 0, 0, len(units), 2 * len(units), 0):
         seen, reward, _, _, info = single.step(action)
         many, rewards, _, _, infos = vector.step(np.array([action]))
         assert frozen(seen) == frozen(many[0])
