@@ -3,8 +3,8 @@
 What the cases mean:
 
 - *one account, step()*: `EtfTradingEnv.step` with the window copied and every key of the info read.
-- *one account, step alone*: the compiled step that `step()` calls: account, costs, reward, action mask and window,
-  written into the environment's own arrays; neither a copy of the window nor an info is made.
+- *one account, the compiled step alone*: the compiled function that `step()` calls: account, costs, reward, action
+  mask and window, written into the environment's own arrays; neither a copy of the window nor an info is made.
 - *vector*: `EtfTradingVectorEnv.step`, one thread, infos not read. The windows lie in recycled memory (an array is
   used again once nobody holds it), and *writing 480 bytes* is a compiled loop that writes as many bytes for each
   account into memory of the same kind, and nothing else.
@@ -114,7 +114,7 @@ def cases(seconds: float) -> list[Case]:
     ]
     made = [
         Case(SINGLE, timed(one_account), others, target=0.6e6),
-        Case("one account, step alone", timed(one_account_alone), target=1.0e6),
+        Case("one account, the compiled step alone", timed(one_account_alone), target=1.0e6),
     ]
     for count in (1_024, 8_192):
         limit = [Peer("writing 480 bytes", timed(fill_limit, count), target=0.8)]
@@ -149,7 +149,7 @@ def draw(path: Path, most: int, seconds: float) -> None:
     tables = [make_world("random-walk", number, bars=1_000) for number in range(500)]
     kinds = (1, 5, 20, 100, 500)
     figure = Figure(figsize=(8, 3.6), dpi=120, layout="constrained")
-    left, right = figure.subplots(1, 2)
+    left, right = figure.subplots(1, 2, sharey=True)
     for name, keywords in (("windows", {}), ("index", {"observe": "index"})):
         rates = [_once(count, seconds, **keywords) for count in counts]
         left.plot(counts, [1e9 / rate for rate in rates], marker="o", label=name)
