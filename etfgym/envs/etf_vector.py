@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from etfgym.checks import one_of, whole_number
+from etfgym.checks import whole_number
 from etfgym.envs.accounts import Accounts, Bools, Observation, WrongActionError
 from etfgym.envs.infos import BATCHED, LazyInfo, Moment
 from etfgym.envs.settings import Settings
+from etfgym.envs.vector import as_mode, as_reset_mask, wrong_actions
 
 
 class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
@@ -44,7 +45,6 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     """
 
     metadata: dict[str, Any]
-    _modes: ClassVar[dict[str, AutoresetMode]] = {mode.value: mode for mode in AutoresetMode}
 
     def __init__(
         self,
@@ -54,10 +54,8 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         num_threads: int = 1,
         **settings: Any,
     ) -> None:
-        if not isinstance(autoreset_mode, AutoresetMode):
-            autoreset_mode = self._modes[one_of("autoreset_mode", autoreset_mode, self._modes)]
-        self.autoreset_mode = autoreset_mode
-        self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": []}
+        self.autoreset_mode = as_mode(autoreset_mode)
+        self.metadata = {"autoreset_mode": self.autoreset_mode, "render_modes": []}
         self.num_envs = whole_number("num_envs", num_envs, 1)
         threads = min(whole_number("num_threads", num_threads, 1), self.num_envs)
         self.accounts = Accounts(Settings.from_keywords(settings), self.num_envs, threads)
@@ -82,7 +80,7 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             ValueError: If an option is unknown or can't be met.
         """
         rest = dict(options or {})
-        which = self._checked_mask(rest.pop("reset_mask", self._all))
+        which = as_reset_mask(rest.pop("reset_mask", self._all), self.num_envs)
         if not self._opened and not which.all():
             msg = "the first reset must open every account; call reset() without reset_mask first"
             raise ValueError(msg)
@@ -133,15 +131,7 @@ class EtfTradingVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         return observation, rewards, terminated, np.zeros(self.num_envs, np.bool_), info
 
     def _wrong(self, actions: Any) -> ValueError:
-        most = len(self.accounts.orders) - 1
-        return ValueError(f"actions must be {self.num_envs} whole numbers from 0 to {most}, got {actions!r}")
-
-    def _checked_mask(self, mask: Any) -> Bools:
-        given = np.asarray(mask)
-        if given.shape != (self.num_envs,) or given.dtype != np.bool_ or not given.any():
-            msg = f"reset_mask must be {self.num_envs} booleans, at least one of them True, got {mask!r}"
-            raise ValueError(msg)
-        return given
+        return wrong_actions(actions, self.num_envs, len(self.accounts.orders))
 
 
 def _final(observations: Observation, over: Bools, info: LazyInfo) -> dict[str, Any]:

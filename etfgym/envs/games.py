@@ -6,7 +6,7 @@ A `Games` object plays; `GameEnv` has one game of it, `GameVectorEnv` has many, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,8 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from etfgym.checks import one_of, whole_number
+from etfgym.checks import whole_number
+from etfgym.envs.vector import as_mode, as_reset_mask, wrong_actions
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -171,13 +172,10 @@ class GameVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     """
 
     metadata: dict[str, Any]
-    _modes: ClassVar[dict[str, AutoresetMode]] = {mode.value: mode for mode in AutoresetMode}
 
     def __init__(self, make_games: Callable[[int], Games], num_envs: int, autoreset_mode: AutoresetMode | str) -> None:
-        if not isinstance(autoreset_mode, AutoresetMode):
-            autoreset_mode = self._modes[one_of("autoreset_mode", autoreset_mode, self._modes)]
-        self.autoreset_mode = autoreset_mode
-        self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": []}
+        self.autoreset_mode = as_mode(autoreset_mode)
+        self.metadata = {"autoreset_mode": self.autoreset_mode, "render_modes": []}
         self.num_envs = whole_number("num_envs", num_envs, 1)
         self.games = make_games(self.num_envs)
         self.single_observation_space, self.single_action_space = self.games.spaces()
@@ -194,7 +192,7 @@ class GameVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             ValueError: If an option is unknown or can't be met.
         """
         rest = dict(options or {})
-        which = self._checked_mask(rest.pop("reset_mask", self._all))
+        which = as_reset_mask(rest.pop("reset_mask", self._all), self.num_envs)
         _no_options(rest)
         if not (self._begun or which.all()):
             msg = "the first reset must start every game; call reset() without reset_mask first"
@@ -259,16 +257,8 @@ class GameVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
             or (given < 0).any()
             or (given >= count).any()
         ):
-            msg = f"actions must be {self.num_envs} whole numbers from 0 to {count - 1}, got {actions!r}"
-            raise ValueError(msg)
+            raise wrong_actions(actions, self.num_envs, count)
         return given.astype(np.int64)
-
-    def _checked_mask(self, mask: Any) -> Bools:
-        given = np.asarray(mask)
-        if given.shape != (self.num_envs,) or given.dtype != np.bool_ or not given.any():
-            msg = f"reset_mask must be {self.num_envs} booleans, at least one of them True, got {mask!r}"
-            raise ValueError(msg)
-        return given
 
 
 def _no_options(options: dict[str, Any]) -> None:
