@@ -139,7 +139,7 @@ def stable_baselines3(task: Task, count: int, seconds: float) -> tuple[float, fl
     if task.env_id == WINDOW:
         policy["features_extractor_class"] = Torso
     if task.env_id == WINDOW and count > 1:
-        env: Any = EtfVecEnv(task.make_vec(count, autoreset_mode="SameStep"))  # type: ignore[arg-type]
+        env: Any = EtfVecEnv(task.make_vec(count, autoreset_mode="SameStep"))
     else:
         env = make_vec_env(task.env_id, count)
     model = stable_baselines3.DQN(

@@ -83,7 +83,7 @@ class EtfYear:
         from etfgym.sb3 import EtfVecEnv
 
         envs = gym.wrappers.vector.TransformReward(self.make_vec(count, "SameStep"), lambda r: REWARD_SCALE * r)
-        return VecMonitor(EtfVecEnv(envs))  # type: ignore[arg-type]
+        return VecMonitor(EtfVecEnv(envs))
 
     def policy_keywords(self, layers: list[int]) -> dict[str, Any]:
         """See `Problem`; the torso and its scaler, fitted to the year's windows, are the same as ours."""

@@ -2,12 +2,17 @@
 
 import json
 import math
+import tomllib
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+import agents
+from agents.one_env import OneEnv
+from agents.settings import DQNConfig
 from benchmarks import quality
 from benchmarks.curves import Curves, draw
 from benchmarks.learners import Control, Curve, EtfYear, check_finite
@@ -103,6 +108,18 @@ def test_a_control_score_is_the_mean_of_whole_episodes_and_the_same_each_time():
     problem = Control("CartPole-v1", episodes=5)
     assert problem.score(Left()) == np.mean([steps(10_000 + i) for i in range(5)])
     assert problem.score(Left()) == problem.score(Left())
+    assert Control("CartPole-v1", episodes=1).score(Left()) == steps(10_000)
+
+
+def test_a_single_control_environment_goes_the_learners_fast_way():
+    assert isinstance(Control("CartPole-v1", episodes=5).make_vec(1), OneEnv)
+
+
+@pytest.mark.parametrize("task", ["cartpole", "lunarlander"])
+def test_the_training_command_has_the_settings_that_are_measured(task):
+    written = tomllib.loads((Path(agents.__file__).parent / "configs" / "dqn.toml").read_text())[task]
+    assert DQNConfig(**written["dqn"]) == quality.TASKS[task].methods[PLAIN].config
+    assert (written["n_timesteps"], written["num_envs"]) == (quality.TASKS[task].transitions, 1)
 
 
 def test_the_clock_stands_while_a_policy_is_scored():
