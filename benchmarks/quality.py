@@ -293,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         made.error(str(error))
     if asked.quick:
-        problems, seeds, transitions, checks = problems[:1], 1, 2_000, 2
+        problems, seeds, transitions, checks = problems[:1], 1, 4_800, 2
     processes = 1 if asked.quick else os.cpu_count() or 1
     if transitions < checks:
         made.error(f"--transitions must be at least {checks}, one for each check")

@@ -156,7 +156,7 @@ def test_the_short_form_gives_well_formed_rows_and_says_what_they_are_worth(task
     methods = list(quality.TASKS[task].methods)
     assert list(written["curves"]) == methods
     for found in written["curves"].values():
-        assert found["transitions"] == [1_000, 2_000]
+        assert found["transitions"] == [2_400, 4_800]
         assert np.shape(found["scores"]) == np.shape(found["seconds"]) == (1, 1, 2)
         assert np.isfinite(found["scores"]).all()
     for case in written["cases"]:
