@@ -215,7 +215,7 @@ class DQN:
 
     # ---- loop
 
-    def learn(
+    def learn(  # noqa: C901 (the loop reads from top to bottom)
         self,
         envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any],
         total: int,
@@ -275,7 +275,8 @@ class DQN:
                     reached[part],
                     None if allowed is None else allowed[part],
                 )
-                log.step(rewards, over, ~resetting)
+                if log.told:
+                    log.step(rewards, over, ~resetting)
                 for _ in kept:
                     self._after_transition(total, log)
                 starting = over.nonzero()[0]
@@ -286,7 +287,8 @@ class DQN:
                     rows, masks = self._rows(observation), _masks(infos)
                 if len(starting):
                     replay.begin(starting, rows[starting], None if masks is None else masks[starting])
-                log.write(self.transitions, self.updates, float(epsilon[0]), self.learning_rate(done / total))
+                if log.told:
+                    log.write(self.transitions, self.updates, float(epsilon[0]), self.learning_rate(done / total))
                 if (
                     validate is not None
                     and self._is_due(check_every or total, done, total)

@@ -122,11 +122,12 @@ class DeviceDQN(DQN):
         with log, one_thread():
             while (done := self.transitions) < total:
                 rewards, closed = step(done)
-                if progress or tensorboard is not None:
+                if log.told:
                     log.step(rewards.cpu().numpy(), closed.cpu().numpy(), every >= 0)
                 for _ in every[: total - done]:
                     self._after_transition(total, log)
-                log.write(self.transitions, self.updates, float(epsilons[done]), self.learning_rate(done / total))
+                if log.told:
+                    log.write(self.transitions, self.updates, float(epsilons[done]), self.learning_rate(done / total))
                 if validate is not None and self._is_due(check_every or total, done, total):
                     self.replay.check()
                     if self._check(validate, patience):

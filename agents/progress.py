@@ -35,7 +35,8 @@ class Progress:
 
             self._writer = SummaryWriter(str(tensorboard))
         self._bar = tqdm(total=total, initial=done, unit="transition", unit_scale=True, disable=not bar)
-        self._told = bar or tensorboard is not None
+        self.told = bar or tensorboard is not None
+        """Whether there is anybody to tell."""
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self._finished: deque[tuple[float, int]] = deque(maxlen=100)
@@ -47,8 +48,6 @@ class Progress:
         self, rewards: npt.NDArray[np.float64], over: npt.NDArray[np.bool_], counted: npt.NDArray[np.bool_]
     ) -> None:
         """Take note of one step of every environment, (n,) each; `counted` leaves out those that only reset."""
-        if not self._told:
-            return
         self._returns += rewards
         self._lengths += counted
         for i in np.flatnonzero(over):
@@ -67,7 +66,7 @@ class Progress:
 
     def write(self, transitions: int, updates: int, epsilon: float, learning_rate: float) -> None:
         """Tell, if it is time to."""
-        if not self._told or (transitions < self._written + EVERY and transitions < (self._bar.total or 0)):
+        if transitions < self._written + EVERY and transitions < (self._bar.total or 0):
             return
         self._bar.update(transitions - self._written)
         self._written = transitions
