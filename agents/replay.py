@@ -124,7 +124,7 @@ class Rings:
         slots = np.empty(0, np.int64)
         while len(slots) < count:  # a few slots in a hundred hold none
             places = rng.integers(self.num_envs * filled, size=count + count // 8 + 8)
-            if filled < self.length:
+            if filled < self.length and self.num_envs > 1:
                 places = places // filled * self.length + places % filled
             places = places[self.holds(places)]
             slots = np.concatenate((slots, places)) if len(slots) else places

@@ -98,8 +98,9 @@ class DQNConfig:
             raise ValueError(msg)
 
     def epsilon(self, done: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.float64]:
-        """Return the probability of a random action after `done` of `total` transitions, shape (n,)."""
+        """Return the probability of a random action after `done` (n,), rising, of `total` transitions, shape (n,)."""
         progress = np.minimum(done / max(1.0, self.exploration_fraction * total), 1.0)
         epsilon: npt.NDArray[np.float64] = self.epsilon_start + progress * (self.epsilon_end - self.epsilon_start)
-        epsilon[done < self.learning_starts] = 1.0
+        if done[0] < self.learning_starts:
+            epsilon[done < self.learning_starts] = 1.0
         return epsilon
