@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.market_replay import MAX_LENGTH, MAX_ROWS, MAX_UNITS
+from agents.market_replay import check_fits, check_units
 from agents.market_torch import Account, TorchMarket
 from agents.replay import Batch
 from etfgym.checks import whole_number
@@ -54,14 +54,7 @@ class DeviceReplay:
         if self.length < n_step:
             msg = f"a replay of {capacity} transitions is too small for {num_envs} environments with n_step={n_step}"
             raise ValueError(msg)
-        for what, value, most in (
-            ("rows of prices", market.rows, MAX_ROWS),
-            ("bars an episode", market.length, MAX_LENGTH),
-            ("actions", len(market.orders), 16),
-        ):
-            if value > most:
-                msg = f"the replay takes at most {most:,} {what}, got {value:,}; use fewer"
-                raise ValueError(msg)
+        check_fits(market.rows, market.length, len(market.orders), 16)
         self.num_envs, self.n_step, self.gamma, self.counterfactual = num_envs, n_step, gamma, counterfactual
         self._market, self._generator = market, generator
         shape, device = (self.length, num_envs), market.device
@@ -85,10 +78,7 @@ class DeviceReplay:
         Raises:
             ValueError: If one had too many units.
         """
-        most = int(self.most_units)
-        if most > MAX_UNITS:
-            msg = f"the replay takes at most {MAX_UNITS:,} units an account, got {most:,}; start with less cash"
-            raise ValueError(msg)
+        check_units(int(self.most_units))
 
     def stored(self) -> Tensor:
         """Return every slot that holds a transition; this waits for the device."""

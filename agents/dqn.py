@@ -26,7 +26,7 @@ from agents.by_hand import Engine, engine, one_thread
 from agents.losses import bootstrap
 from agents.market_replay import MarketReplay, make_replay
 from agents.network import QNetwork, Shape
-from agents.one_env import as_vector
+from agents.one_env import as_vector, batch_of_one
 from agents.optimizer import Adam
 from agents.progress import Progress
 from agents.replay import CUT, GOES_ON, TERMINATED, Batch, Replay
@@ -142,7 +142,7 @@ class DQN:
         first = observation["window"] if isinstance(observation, dict) else observation
         single = np.ndim(first) == len(self.shape.window or self.shape.frames or (self.shape.rest,))
         if single:
-            observation = _batch_of_one(observation)
+            observation = batch_of_one(observation)
             action_masks = None if action_masks is None else np.asarray(action_masks)[None]
         masks = None if action_masks is None else np.asarray(action_masks) == 1
         rows = self._rows(observation)
@@ -349,7 +349,7 @@ class DQN:
         """Return what each step led to: `rows`, but for episodes that are over their last observation ("SameStep")."""
         rows, last = rows.clone(), infos.get("final_info", {})
         for i in np.flatnonzero(over):
-            rows[i] = self._rows(_batch_of_one(infos["final_obs"][i]))[0]
+            rows[i] = self._rows(batch_of_one(infos["final_obs"][i]))[0]
         if masks is not None and "action_mask" in last:
             masks = np.where(over[:, None], last["action_mask"] == 1, masks)
         return rows, masks
@@ -457,10 +457,3 @@ def _masks(infos: dict[str, Any]) -> Bools | None:
     """Return which actions are allowed, (n, actions), if the environments say so."""
     masks = infos.get("action_mask")
     return None if masks is None else np.asarray(masks) == 1
-
-
-def _batch_of_one(observation: Any) -> Any:
-    """Return one observation as a batch of one."""
-    if isinstance(observation, dict):
-        return {key: np.asarray(value)[None] for key, value in observation.items()}
-    return np.asarray(observation)[None]

@@ -26,6 +26,22 @@ MAX_UNITS, MAX_ROWS, MAX_LENGTH = (1 << 24) - 1, (1 << 24) - 1, (1 << 12) - 1
 """What fits into a slot's word, see `agents.market_kernel.unpack`."""
 
 
+def check_fits(rows: int, length: int, actions: int, most_actions: int) -> None:
+    """Raise ValueError if a market's rows, an episode's bars or the actions don't fit into a slot's word."""
+    limits = (("rows of prices", rows, MAX_ROWS), ("bars an episode", length, MAX_LENGTH))
+    for what, value, most in (*limits, ("actions", actions, most_actions)):
+        if value > most:
+            msg = f"the replay takes at most {most:,} {what}, got {value:,}; use fewer"
+            raise ValueError(msg)
+
+
+def check_units(most: int) -> None:
+    """Raise ValueError if the largest number of units held doesn't fit into a slot's word."""
+    if most > MAX_UNITS:
+        msg = f"the replay takes at most {MAX_UNITS:,} units an account, got {most:,}; start with less cash"
+        raise ValueError(msg)
+
+
 class MarketReplay(Rings):
     """Transitions of an `EtfTradingVectorEnv`, with the interface of `Replay`.
 
@@ -42,14 +58,7 @@ class MarketReplay(Rings):
     def __init__(self, accounts: Accounts, capacity: int, *, counterfactual: bool = False, **rings: float) -> None:
         super().__init__(capacity, len(accounts.state), **rings)  # type: ignore[arg-type]
         settings, market = accounts.settings, accounts.market
-        for what, value, most in (
-            ("rows of prices", len(market.close), MAX_ROWS),
-            ("bars an episode", settings.length, MAX_LENGTH),
-            ("actions", len(accounts.orders), NO_ACTION),
-        ):
-            if value > most:
-                msg = f"the replay takes at most {most:,} {what}, got {value:,}; use fewer"
-                raise ValueError(msg)
+        check_fits(len(market.close), settings.length, len(accounts.orders), NO_ACTION)
         self._accounts = accounts
         self.counterfactual = counterfactual
         self.words = np.full(self.num_envs * self.length, NO_ACTION, np.uint64)
@@ -80,9 +89,7 @@ class MarketReplay(Rings):
         state, slots = self._accounts.state, self.advance(envs)
         units, row, last, cash = (state[name] for name in ("units", "row", "last", "cash"))
         most = store_accounts(envs, slots, units, row, last, cash, self.words, self.cash)
-        if most > MAX_UNITS:
-            msg = f"the replay takes at most {MAX_UNITS:,} units an account, got {most:,}; start with less cash"
-            raise ValueError(msg)
+        check_units(most)
 
     def add(
         self,

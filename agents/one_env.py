@@ -35,7 +35,7 @@ class OneEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """Reset it; `options["reset_mask"]` can only say the same."""
         rest = {name: value for name, value in (options or {}).items() if name != "reset_mask"}
         observation, info = self.env.reset(seed=seed, options=rest or None)
-        return _batch(observation), _masks(info)
+        return batch_of_one(observation), _masks(info)
 
     def step(
         self, actions: npt.NDArray[Any]
@@ -43,7 +43,7 @@ class OneEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         """Take the one action; of `info`, only the action mask is passed on."""
         observation, reward, terminated, truncated, info = self.env.step(actions[0])
         rewards, over, cut = np.array([reward], np.float64), np.array([terminated]), np.array([truncated])
-        return _batch(observation), rewards, over, cut, _masks(info)
+        return batch_of_one(observation), rewards, over, cut, _masks(info)
 
     def close(self, **keywords: Any) -> None:
         """Close it."""
@@ -56,7 +56,8 @@ def as_vector(envs: VectorEnv[Any, Any, Any] | gym.Env[Any, Any]) -> VectorEnv[A
     return envs if isinstance(envs, VectorEnv) else OneEnv(envs)
 
 
-def _batch(observation: Any) -> Any:
+def batch_of_one(observation: Any) -> Any:
+    """Return one observation, an array or a dict of them, as a batch of one."""
     if isinstance(observation, dict):
         return {name: np.array(value)[None] for name, value in observation.items()}
     return np.array(observation)[None]  # a copy: some environments write into what they gave out
