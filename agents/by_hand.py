@@ -45,8 +45,9 @@ class Engine(Protocol):
 
 
 def engine(network: QNetwork) -> Engine:
-    """Return the fastest way to run `network`: by hand for dense layers and windows on a CPU, else by autograd."""
-    plain = network.torso is None or isinstance(network.torso, CNN)
+    """Return the fastest way to run `network`: by hand for dense layers and a plain CNN on a CPU, else by autograd."""
+    torso = network.torso
+    plain = torso is None or (isinstance(torso, CNN) and torso.activation == "relu" and not torso.layer_norm)
     if plain and not network.noisy and network.quantiles is None and network.flat.device.type == "cpu":
         return ByHand(network)
     return Autograd(network)
@@ -100,7 +101,7 @@ class ByHand:
         for parameter in network.parameters():
             places[id(parameter)], place = place, place + parameter.numel()
         slides = [torso.first, torso.second] if torso else []
-        dense = [*([torso.dense] if torso else []), *network.head, network.out]
+        dense = [*([torso.last] if torso else []), *network.head, network.out]
         self._layers = np.zeros(len(slides) + len(dense), LAYER)
         for layer, module in zip(self._layers, [*slides, *dense], strict=True):
             assert isinstance(module, nn.Linear)  # noqa: S101 (for the type checker)

@@ -1,34 +1,14 @@
-"""Files of a training: tensors as safetensors, settings as JSON; nothing is pickled, nothing that is read is run."""
+"""The file of a whole training: tensors with their settings in one safetensors file; nothing is pickled or run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from etfgym.atomic import write_atomically
-
-WEIGHTS, SETTINGS = "weights.safetensors", "dqn.json"
-
-
-def save(folder: Path, weights: dict[str, Tensor], settings: dict[str, Any]) -> None:
-    """Write weights and settings into a folder, each whole or not at all."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WEIGHTS, lambda path: save_file(weights, path))
-    write_atomically(folder / SETTINGS, lambda path: path.write_text(json.dumps(settings, indent=1)))
-
-
-def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return what `save` wrote."""
-    from safetensors.torch import load_file
-
-    return load_file(folder / WEIGHTS), json.loads((folder / SETTINGS).read_text())
 
 
 def write(file: Path, tensors: dict[str, Tensor], settings: dict[str, Any]) -> None:
@@ -60,18 +40,3 @@ def restore(into: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
         raise ValueError(msg)
     for name, part in into.items():
         part.copy_(saved[name])
-
-
-@contextmanager
-def refusing(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever goes wrong in reading `path` into one line.
-
-    Raises:
-        ValueError: That it holds no `what`.
-    """
-    try:
-        yield
-    except Exception as error:
-        why = " ".join(str(error).split())  # torch's take several lines
-        msg = f"{path} holds no {what} that can be loaded ({type(error).__name__}: {why}); save it again"
-        raise ValueError(msg) from error

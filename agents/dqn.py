@@ -32,6 +32,7 @@ from agents.progress import Progress
 from agents.replay import CUT, GOES_ON, TERMINATED, Batch, Replay
 from agents.settings import DQNConfig
 from etfgym.checks import one_of, whole_number
+from etfgym.nets import files
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -95,6 +96,7 @@ class DQN:
             self.online = QNetwork(
                 self.shape,
                 self.actions,
+                torso=config.torso,
                 features=config.features,
                 head=config.head,
                 dueling=config.dueling,
@@ -380,7 +382,7 @@ class DQN:
 
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `dqn.json` into `folder`, each whole or not at all: enough to predict."""
-        checkpoints.save(folder, self.online.state_dict(), self._settings())
+        files.save(folder, "dqn", self.online.state_dict(), self._settings())
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> DQN:
@@ -389,8 +391,8 @@ class DQN:
         Raises:
             ValueError: If the files don't fit together, naming the folder.
         """
-        with checkpoints.refusing(folder, "DQN"):
-            weights, settings = checkpoints.load(folder)
+        with files.refusing(folder, "DQN"):
+            weights, settings = files.load(folder, "dqn")
             agent = cls._from(settings, device)
             agent.online.load_state_dict(weights)
             agent.target.load_state_dict(weights)
@@ -422,7 +424,7 @@ class DQN:
         Raises:
             ValueError: If it is no such file, naming it.
         """
-        with checkpoints.refusing(file, "training of a DQN"):
+        with files.refusing(file, "training of a DQN"):
             parts, settings = checkpoints.read(file)
             agent, counts = cls._from(settings, device), settings["training"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,8 +14,9 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.nn import functional
 
-from etfgym.nets.cnn import CNN
+from etfgym.nets import build
 from etfgym.nets.nature import NatureCNN
+from etfgym.nets.torso import Torso
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,14 @@ class NoisyLinear(nn.Linear):
 class QNetwork(nn.Module):
     """Q-values (B, actions), or quantiles of the return (B, actions, N), of flat observations (B, D).
 
-    A torso looks at the window (`CNN`) or the frames (`NatureCNN`); the rest of the observation joins after it, and
-    dense layers lead to the values.
+    A torso looks at the window (see `etfgym.nets`) or the frames (`NatureCNN`); the rest of the observation joins after
+    it, and dense layers lead to the values. It is always in evaluation mode: a torso's dropout is for supervised
+    training, an agent's values are no matter of chance.
 
     Args:
         shape: Of an observation.
         actions: How many there are.
+        torso: Spec of the torso on a window, see `etfgym.nets.build`; its sizes follow from `shape` and `features`.
         features: Width of the torso's output.
         head: Widths of the dense layers after it.
         dueling: A state's value and the actions' advantages apart (Wang et al. 2016, eq. 9).
@@ -125,6 +129,7 @@ class QNetwork(nn.Module):
         shape: Shape,
         actions: int,
         *,
+        torso: Mapping[str, Any],
         features: int,
         head: tuple[int, ...],
         dueling: bool = False,
@@ -133,9 +138,10 @@ class QNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.dueling, self.noisy, self.quantiles = shape, dueling, noisy, quantiles
-        self.torso: CNN | NatureCNN | None = None
+        self.torso: Torso | NatureCNN | None = None
         if shape.window:
-            self.torso = CNN(*shape.window, features=features)
+            days, columns = shape.window
+            self.torso = build({**torso, "window": days, "columns": columns, "features": features})
         elif shape.frames:
             self.torso = NatureCNN(*shape.frames, features=features)
         dense = NoisyLinear if noisy else nn.Linear
@@ -143,6 +149,7 @@ class QNetwork(nn.Module):
         outputs = (actions + dueling) * (quantiles or 1)
         self.head = nn.ModuleList(dense(*pair) for pair in pairwise(widths))
         self.out = dense(widths[-1], outputs)
+        self.eval()
         self.lay_flat()
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -192,5 +199,5 @@ class QNetwork(nn.Module):
 
     def fit_scaler(self, rows: Tensor) -> None:
         """Fit the torso's scaler, if it has one, to observations (N, D)."""
-        if isinstance(self.torso, CNN):
+        if isinstance(self.torso, Torso):
             self.torso.fit_scaler(rows[:, : self.shape.front].reshape(-1, *self.shape.window))  # type: ignore[misc]

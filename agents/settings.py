@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +54,8 @@ class DQNConfig:
     """The learner sees only the sign of a reward (Mnih et al. 2015)."""
     max_grad_norm: float = 10.0
     """Largest norm of an update's gradient."""
+    torso: Mapping[str, Any] = field(default_factory=lambda: {"net": "cnn"})
+    """Spec of what looks at a window, see `etfgym.nets.build`; window, columns and `features` are filled in."""
     features: int = 128
     """Width of the torso's output, for windows and frames."""
     head: tuple[int, ...] = (128,)

@@ -71,7 +71,7 @@ class Task:
         Raises:
             ValueError: If one is unknown, naming the nearest, or has a wrong value.
         """
-        known = {setting.name: setting.default for setting in fields(DQNConfig)}
+        known = asdict(DQNConfig())
         settings = self.dqn | changes
         for name, value in settings.items():
             default = known[one_of("setting", name, known)]
@@ -88,6 +88,8 @@ def _is_like(value: Any, default: Any) -> bool:
             return isinstance(value, bool)
         case tuple():
             return isinstance(value, list | tuple)
+        case dict():
+            return isinstance(value, dict)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number or (default is None and value is None)
 

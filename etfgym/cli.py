@@ -3,6 +3,9 @@
     etfgym prices fetch SPY,QQQ | seed20        download into the cache, or bring it up to date
     etfgym prices check PRICES                  one line per ticker: its bars, or its fault and the cure
     etfgym prices show PRICES --tickers SPY     what there is, with the first and the last bar
+    etfgym tasks list                           supervised tasks: data, models, baselines
+    etfgym tasks run NAME                       train one and test it
+    etfgym tasks predict NAME INPUT             ask what was trained
 
 PRICES is builtin, yahoo (the cache), world:NAME, or the path of a CSV, of a folder of CSVs or of a Parquet table.
 What a command needs is imported when it runs, so that `etfgym --help` answers at once.
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import etfgym
+from etfgym.tasks import commands as tasks
 
 if TYPE_CHECKING:
     from etfgym.prices import PriceTable
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 GOOD, FAULTS, WRONG_USAGE = 0, 1, 2
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """What was asked for does not exist or goes not together; the message is one line that says the cure."""
 
 
@@ -43,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return int(options.command(options))
-    except UsageError as error:
-        print(f"etfgym: {error}", file=sys.stderr)
-        return WRONG_USAGE
     except (PriceError, OSError, ModuleNotFoundError) as error:
         print(f"etfgym: {_in_words_of_the_shell(error)}", file=sys.stderr)
         return FAULTS
+    except ValueError as error:  # what checks a setting raises it, in one line
+        print(f"etfgym: {error}", file=sys.stderr)
+        return WRONG_USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     show = verbs.add_parser("show", help="show the first and the last bar of each ticker")
     _add_prices(show)
     show.set_defaults(command=_show, repair=False)
+
+    tasks.add_commands(subjects)
     return parser
 
 

@@ -22,7 +22,7 @@ SHAPES = pytest.mark.parametrize(
 
 def network(shape, seed=0, *, features=32, head=(24, 16), **switches):
     torch.manual_seed(seed)
-    return QNetwork(shape, 5, features=features, head=head, **switches)
+    return QNetwork(shape, 5, torso={"net": "cnn"}, features=features, head=head, **switches)
 
 
 def rows(shape, count, seed=1):

@@ -17,7 +17,7 @@ def test_it_is_two_convolutions_and_a_dense_layer(window, columns, kernel):
     for layer in (net.first, net.second):
         weight = layer.weight.reshape(4, kernel, -1).transpose(1, 2)  # (channels out, channels in, kernel)
         y = functional.relu(functional.conv1d(y, weight, layer.bias))
-    y = functional.relu(functional.linear(y.transpose(1, 2).flatten(1), net.dense.weight, net.dense.bias))
+    y = functional.relu(functional.linear(y.transpose(1, 2).flatten(1), net.last.weight, net.last.bias))
     assert torch.allclose(net(x), y, atol=1e-5)
 
 
