@@ -120,7 +120,9 @@ def fit(
     """
     history, optimizer, start = History(), how.make(model), time.perf_counter()
     weights: dict[str, Tensor] = {}
-    with torch.random.fork_rng(devices=[]), tqdm(total=how.epochs, desc=label, unit="epoch", leave=False) as bar:
+    steps = how.epochs * -(-len(train) // how.batch_size)
+    # disable=None: no bar where nobody watches
+    with torch.random.fork_rng(devices=[]), tqdm(total=steps, desc=label, leave=False, disable=None) as bar:
         torch.manual_seed(seed)
         for epoch in range(how.epochs):
             model.train()
@@ -131,7 +133,7 @@ def fit(
                 error.backward()
                 optimizer.step()
                 total += float(error.detach()) * len(batch)
-                bar.update(len(batch) / len(train))
+                bar.update()
             outputs = outputs_of(model, valid)
             history.train_losses.append(total / len(train))
             history.valid_losses.append(float(loss(outputs, valid.targets)))
@@ -139,7 +141,7 @@ def fit(
                 msg = f"{label}: the loss is not finite after epoch {epoch + 1}; take a smaller learning_rate"
                 raise ValueError(msg)
             history.scores.append(score(outputs, valid.targets) if score else -history.valid_losses[-1])
-            bar.set_postfix_str(f"validation loss {history.valid_losses[-1]:.4g}")
+            bar.set_postfix_str(f"epoch {epoch + 1}, validation loss {history.valid_losses[-1]:.4g}")
             if epoch == 0 or history.scores[epoch] > history.scores[history.best]:
                 history.best = epoch
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
