@@ -31,15 +31,12 @@ class Optimizer(ABC):
     """How many numbers it remembers for each parameter."""
 
     def __init__(self, parameters: Sequence[Floats], learning_rate: float) -> None:
-        kinds = [getattr(each, "dtype", type(each).__name__) for each in parameters]
+        kinds = [each.dtype if isinstance(each, np.ndarray) else f"a {type(each).__name__}" for each in parameters]
         if any(kind != np.float64 for kind in kinds):
             msg = f"parameters must be arrays of float64, to be changed in place, got {', '.join(map(str, kinds))}"
             raise ValueError(msg)
-        if not learning_rate > 0:
-            msg = f"learning_rate must be above 0, got {learning_rate!r}"
-            raise ValueError(msg)
         self.parameters = list(parameters)
-        self.learning_rate = learning_rate
+        self.learning_rate = _above_zero("learning_rate", learning_rate)
         self.steps = 0  # the papers' t: while a step is taken it counts already
         self._memories = [np.zeros((self.SLOTS, *each.shape)) for each in parameters]
 

@@ -141,5 +141,7 @@ def test_wrong_settings_are_refused_with_their_range():
         AdaDelta([w], epsilon=0)
     with pytest.raises(ValueError, match=r"parameters must be arrays of float64.*got int64"):
         SGD([np.ones(1, dtype=np.int64)])
-    with pytest.raises(ValueError, match=r"parameters must be arrays of float64.*got list"):
+    with pytest.raises(ValueError, match=r"parameters must be arrays of float64.*got a list"):
         SGD([[1.0]])
+    with pytest.raises(ValueError, match=r"parameters must be arrays of float64.*got a float64"):
+        SGD([np.float64(1.0)])
