@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,12 @@ def _run(options: argparse.Namespace) -> int:
     from etfgym.tasks import task
     from etfgym.tasks.outcome import Setup, text, write_json
 
-    module, folder = task(options.name), _folder(options)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(options)
     setup = Setup(folder=folder, data=options.data, seed=options.seed, quick=options.quick)
-    outcomes = module.run(setup)
+    with _saying_what_to_install():
+        module = task(options.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        outcomes = module.run(setup)
     print(text(outcomes))
     if options.quick:
         print("Quick: the figures only show that it runs.")
@@ -68,12 +72,26 @@ def _run(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from etfgym.tasks import task
 
-    module, folder = task(options.name), _folder(options)
-    if not folder.exists():
-        msg = f"{folder}: nothing is trained there; first run: etfgym tasks run {options.name}"
-        raise ValueError(msg)
-    print(module.predict(folder, options.input))
+    folder = _folder(options)
+    with _saying_what_to_install():
+        module = task(options.name)
+        if not folder.exists():
+            msg = f"{folder}: nothing is trained there; first run: etfgym tasks run {options.name}"
+            raise ValueError(msg)
+        print(module.predict(folder, options.input))
     return GOOD
+
+
+@contextmanager
+def _saying_what_to_install() -> Iterator[None]:
+    """Add the cure where Python itself says that a package is missing; a task may have said it already."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not str(error).startswith("No module named"):
+            raise
+        msg = f"{error.name} is not installed; run: pip install 'etfgym[tasks]'"
+        raise ModuleNotFoundError(msg, name=error.name) from None
 
 
 def _folder(options: argparse.Namespace) -> Path:
