@@ -8,7 +8,7 @@ Mnih et al. 2015 (replay, target network, epsilon-greedy, Huber loss); what came
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from agents.replay import CUT, GOES_ON, TERMINATED, Batch, Replay
 from agents.settings import DQNConfig
 from etfgym.checks import one_of, whole_number
 from etfgym.nets import files
+from etfgym.nets.nature import NatureCNN
+from etfgym.nets.torso import Torso
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -113,6 +115,8 @@ class DQN:
         self.updates = 0
         self.best: Best | None = None
         self._saved_replay: dict[str, Tensor] | None = None  # of a training that goes on
+        self.pretrained = False  # the torso came with a scaler of its own
+        self.frozen = False  # the torso stays as it came
 
     # ---- act
 
@@ -204,6 +208,8 @@ class DQN:
         self.online.draw_noise(self.noise)
         self.target.draw_noise(self.noise)
         errors = self._online.gradient(batch.observations, batch.actions, self.targets(batch), batch.weights)
+        if self.frozen:
+            self.online.gradient[self.online.torso_part].zero_()  # Adam then leaves the weights as they are
         if replay.priorities is not None:
             replay.priorities.update(np.asarray(batch.slots), errors.abs().mean(dim=1).cpu().numpy())
         self.optimizer.step(self.learning_rate(progress), config.max_grad_norm)
@@ -320,7 +326,8 @@ class DQN:
         config = self.config
         self.transitions += 1
         if self.transitions == config.learning_starts:
-            self.online.fit_scaler(self.replay.observe(self.replay.stored()))  # type: ignore[union-attr]
+            if not self.pretrained:
+                self.online.fit_scaler(self.replay.observe(self.replay.stored()))  # type: ignore[union-attr]
             self.target.load_state_dict(self.online.state_dict())
         if self.transitions < config.learning_starts:
             return
@@ -378,7 +385,20 @@ class DQN:
             raise ValueError(msg)
         return self.replay
 
-    # ---- save and load
+    # ---- a torso from elsewhere, save and load
+
+    @property
+    def torso(self) -> Torso | NatureCNN | None:
+        """What looks at the window or the frames."""
+        return self.online.torso
+
+    def adopt(self, weights: Mapping[str, Tensor], *, freeze: bool) -> None:
+        """Take a torso's weights and scaler over, into the target network too; see `etfgym.nets.transfer`."""
+        for network in (self.online, self.target):
+            network.torso.load_state_dict(weights)  # type: ignore[union-attr]
+        for moments in (self.optimizer.mean, self.optimizer.square):
+            moments[self.online.torso_part] = 0.0  # those of the weights that were there before
+        self.best, self.pretrained, self.frozen = None, True, freeze
 
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `dqn.json` into `folder`, each whole or not at all: enough to predict."""
@@ -445,14 +465,17 @@ class DQN:
             return agent
 
     def _settings(self) -> dict[str, Any]:
-        return {"config": asdict(self.config), "shape": asdict(self.shape), "actions": self.actions}
+        made = {"config": asdict(self.config), "shape": asdict(self.shape), "actions": self.actions}
+        return made | {"pretrained": self.pretrained, "frozen": self.frozen}
 
     @classmethod
     def _from(cls, settings: dict[str, Any], device: str) -> DQN:
         shape: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in settings["shape"].items()
         }
-        return cls(Shape(**shape), settings["actions"], DQNConfig(**settings["config"]), device=device)
+        agent = cls(Shape(**shape), settings["actions"], DQNConfig(**settings["config"]), device=device)
+        agent.pretrained, agent.frozen = settings.get("pretrained", False), settings.get("frozen", False)
+        return agent
 
 
 def _masks(infos: dict[str, Any]) -> Bools | None:

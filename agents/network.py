@@ -106,8 +106,8 @@ class QNetwork(nn.Module):
     """Q-values (B, actions), or quantiles of the return (B, actions, N), of flat observations (B, D).
 
     A torso looks at the window (see `etfgym.nets`) or the frames (`NatureCNN`); the rest of the observation joins after
-    it, and dense layers lead to the values. It is always in evaluation mode: a torso's dropout is for supervised
-    training, an agent's values are no matter of chance.
+    it, and dense layers lead to the values. A torso's dropout is off: it is for supervised training, an agent's values
+    are no matter of chance.
 
     Args:
         shape: Of an observation.
@@ -149,7 +149,8 @@ class QNetwork(nn.Module):
         outputs = (actions + dueling) * (quantiles or 1)
         self.head = nn.ModuleList(dense(*pair) for pair in pairwise(widths))
         self.out = dense(widths[-1], outputs)
-        self.eval()
+        if isinstance(self.torso, Torso):
+            self.torso.dropout.eval()  # not the whole: cuDNN goes back through an RNN in training mode only
         self.lay_flat()
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -196,6 +197,11 @@ class QNetwork(nn.Module):
             parameter.data = self.flat[part].view_as(parameter)
             parameter.grad = self.gradient[part].view_as(parameter)
             start = part.stop
+
+    @property
+    def torso_part(self) -> slice:
+        """Where the torso's parameters are in `flat`: they come first."""
+        return slice(0, sum(parameter.numel() for parameter in self.torso.parameters()) if self.torso else 0)
 
     def fit_scaler(self, rows: Tensor) -> None:
         """Fit the torso's scaler, if it has one, to observations (N, D)."""

@@ -18,7 +18,6 @@ from agents.dqn import DQN
 from agents.one_env import OneEnv
 from agents.settings import DQNConfig
 from etfgym.backtest import backtest, hindsight_policy
-from etfgym.nets.cnn import CNN
 from etfgym.policies import BuyAndHold, Policy
 from etfgym.prices import PriceTable
 from etfgym.splits import Period
@@ -46,6 +45,9 @@ class Problem(Protocol):
 
     def policy_keywords(self, layers: list[int]) -> dict[str, Any]:
         """Return stable-baselines3's policy and `policy_kwargs` for a network like ours."""
+
+    def prepare_sb3(self, model: Any) -> None:
+        """Do what is left to do for that once the model is made."""
 
     def score(self, policy: Policy) -> float:
         """Return how good the greedy policy is, in environments of its own."""
@@ -86,21 +88,17 @@ class EtfYear:
         return VecMonitor(EtfVecEnv(envs))
 
     def policy_keywords(self, layers: list[int]) -> dict[str, Any]:
-        """See `Problem`; the torso and its scaler, fitted to the year's windows, are the same as ours."""
-        from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+        """See `Problem`; the torso is ours."""
+        from etfgym.nets.extractor import WindowExtractor
 
-        windows = self._windows()
+        torso = {"features_extractor_class": WindowExtractor, "features_extractor_kwargs": {"torso": {"net": "cnn"}}}
+        return {"policy": "MultiInputPolicy", "policy_kwargs": {**torso, "net_arch": layers}}
 
-        class Torso(BaseFeaturesExtractor):
-            def __init__(self, space: gym.Space[Any]) -> None:
-                super().__init__(space, 128 + 3)
-                self.torso = CNN()
-                self.torso.fit_scaler(windows)
+    def prepare_sb3(self, model: Any) -> None:
+        """See `Problem`; the scaler is fitted to the year's windows, as ours is."""
+        from etfgym.nets.extractor import fit_scaler
 
-            def forward(self, observations: dict[str, Tensor]) -> Tensor:
-                return torch.cat((self.torso(observations["window"]), observations["account"]), dim=1)
-
-        return {"policy": "MultiInputPolicy", "policy_kwargs": {"features_extractor_class": Torso, "net_arch": layers}}
+        fit_scaler(model, self._windows())
 
     def score(self, policy: Policy) -> float:
         """See `Problem`."""
@@ -142,6 +140,9 @@ class Control:
     def policy_keywords(self, layers: list[int]) -> dict[str, Any]:
         """See `Problem`."""
         return {"policy": "MlpPolicy", "policy_kwargs": {"net_arch": layers}}
+
+    def prepare_sb3(self, model: Any) -> None:
+        """See `Problem`."""
 
     def score(self, policy: Policy) -> float:
         """See `Problem`; the episodes are the same ones every time."""
@@ -229,6 +230,7 @@ class Sb3:
         algorithm = getattr(stable_baselines3, self.algorithm)
         policy = problem.policy_keywords(self.layers)
         model = algorithm(env=problem.make_sb3(self.envs), seed=seed, device="cpu", **policy, **self.settings)
+        problem.prepare_sb3(model)
         curve = Curve(problem)  # now, after imports
         model.learn(transitions, callback=Checkpoints())
         check_finite(model.policy)
