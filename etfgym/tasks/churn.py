@@ -168,7 +168,7 @@ def columns_of(table: pd.DataFrame, label: str, leaves: str) -> Columns:
     return Columns(label=label, leaves=leaves, numbers=numbers, kinds=kinds, left_out=left_out)
 
 
-class Tested(NamedTuple):
+class Verdict(NamedTuple):
     """What one model says of the test's rows."""
 
     score: Floats
@@ -229,11 +229,11 @@ def run(setup: Setup) -> list[Outcome]:
 
     test, truth = inputs[parts.test], labels[parts.test]
     logits = tabular.outputs(model, test)[:, 0]  # above 0: a probability above one half
-    tested = {"DNN": _tested(truth, logits, logits > 0, history.seconds)}
+    verdicts = {"DNN": _verdict(truth, logits, logits > 0, history.seconds)}
     for name, each in found.items():
-        tested[name] = _tested(truth, _score(each.model, test), each.model.predict(test), each.seconds, each)
-    draw_roc(truth, tested, setup.folder / "roc.png", f"{label} = {leaves}")
-    return _outcomes(tested, columns)
+        verdicts[name] = _verdict(truth, _score(each.model, test), each.model.predict(test), each.seconds, each)
+    draw_roc(truth, verdicts, setup.folder / "roc.png", f"{label} = {leaves}")
+    return _outcomes(verdicts, columns)
 
 
 def predict(folder: Path, given: str) -> str:
@@ -253,15 +253,15 @@ def _score(model: Any, inputs: Floats) -> Floats:
     return np.asarray(model.predict_proba(inputs)[:, 1])
 
 
-def _tested(truth: Rows, score: Floats, told: Any, seconds: float, searched: Searched | None = None) -> Tested:
-    return Tested(score, float(roc_auc_score(truth, score)), confusion_matrix(truth, told), seconds, searched)
+def _verdict(truth: Rows, score: Floats, told: Any, seconds: float, searched: Searched | None = None) -> Verdict:
+    return Verdict(score, float(roc_auc_score(truth, score)), confusion_matrix(truth, told), seconds, searched)
 
 
-def _outcomes(tested: Mapping[str, Tested], columns: Columns) -> list[Outcome]:
-    best = max(tested, key=lambda name: tested[name].area)
+def _outcomes(verdicts: Mapping[str, Verdict], columns: Columns) -> list[Outcome]:
+    best = max(verdicts, key=lambda name: verdicts[name].area)
     left_out = "; ".join(f"{column} ({why})" for column, why in columns.left_out.items()) or "none"
     on_all = f"{columns.width} inputs. Highest AUC: {best}. Columns left out: {left_out}."
-    stays, leaves = tested["DNN"].confusion.sum(axis=1).tolist()
+    stays, leaves = verdicts["DNN"].confusion.sum(axis=1).tolist()
     return [
         Outcome(
             model=name,
@@ -274,16 +274,16 @@ def _outcomes(tested: Mapping[str, Tested], columns: Columns) -> list[Outcome]:
             note=f"{name}: {each.words}; {each.searched.note('AUC') if each.searched else on_all}",
             figures=each.figures,
         )
-        for name, each in tested.items()
+        for name, each in verdicts.items()
     ]
 
 
-def draw_roc(truth: Rows, tested: Mapping[str, Tested], file: Path, leaves: str) -> None:
+def draw_roc(truth: Rows, verdicts: Mapping[str, Verdict], file: Path, leaves: str) -> None:
     """Draw the ROC curve of every model and the confusion matrix of the first into a PNG, whole or not at all.
 
     Args:
         truth: Who leaves, 0 or 1, shape (n,).
-        tested: By the models' names.
+        verdicts: By the models' names.
         file: The PNG.
         leaves: Such as "churn = yes".
     """
@@ -292,7 +292,7 @@ def draw_roc(truth: Rows, tested: Mapping[str, Tested], file: Path, leaves: str)
         curves, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
         curves.plot([0, 1], [0, 1], color=COLOURS[HOLD], linestyle=":", label="the same for all, AUC 0.500")
         colours = [LEARNER_COLOURS[0], *list(COLOURS.values())[1:]]
-        for (name, each), colour in zip(tested.items(), colours, strict=True):
+        for (name, each), colour in zip(verdicts.items(), colours, strict=True):
             false, true, _ = roc_curve(truth, each.score)
             curves.plot(false, true, color=colour, label=f"{name}, AUC {each.area:.3f}")
         curves.set(
@@ -301,7 +301,7 @@ def draw_roc(truth: Rows, tested: Mapping[str, Tested], file: Path, leaves: str)
             ylabel="share of those who leave that is told",
         )
         curves.legend(loc="lower right")
-        name, first = next(iter(tested.items()))
+        name, first = next(iter(verdicts.items()))
         _draw_confusion(matrix, first.confusion, f"{name}, {leaves}")
         write_atomically(file, lambda path: figure.savefig(path, format="png"))
 
