@@ -90,7 +90,7 @@ class Resampled:
         """Return what a coder makes of real windows (n, D).
 
         The kernel is normal, in each direction as wide as Scott's (1992) rule says: std * n^(-1 / (latent + 4)). Draws
-        are then pulled to the mean, so that their variance is that of the codes (Silverman 1986, sec. 6.4.1).
+        are then pulled to the mean, so that their variance is that of the codes (Silverman 1986).
         """
         codes = coder.encode(windows)
         bandwidth = float(len(codes) ** (-1 / (codes.shape[1] + 4)))

@@ -10,6 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etfgym.worlds import WORLDS
+
 if TYPE_CHECKING:
     from etfgym.worlds.history import History
 
@@ -26,7 +28,7 @@ def add_commands(subjects: Any) -> None:
     verbs = worlds.add_subparsers(required=True, metavar="VERB")
 
     make = verbs.add_parser("make", help="write one path of a world as a Parquet table of prices")
-    make.add_argument("name", help="bootstrap, garch, pca, autoencoder, vae or gan")
+    make.add_argument("name", help=", ".join(WORLDS))
     _add_prices(make)
     make.add_argument("--seed", type=int, default=0, help="equal seeds, equal paths (default: 0)")
     make.add_argument("--bars", type=int, help="length of the path; that of the history if left out")
@@ -42,7 +44,7 @@ def add_commands(subjects: Any) -> None:
 
     judge = verbs.add_parser("judge", help="try a policy on alternative years")
     judge.add_argument("--policy", required=True, help="such as ma-cross; see etfgym.policies")
-    judge.add_argument("--world", default="bootstrap", help="default: bootstrap")
+    judge.add_argument("--world", default="bootstrap", help="default: bootstrap; one of those of make")
     _add_prices(judge)
     judge.add_argument("--years", type=int, default=1000, help="default: 1000")
     judge.add_argument("--seed", type=int, default=0, help="of the first year (default: 0)")
@@ -57,13 +59,13 @@ def _add_prices(parser: argparse.ArgumentParser) -> None:
 def _make(options: argparse.Namespace) -> int:
     import pandas as pd
 
-    from etfgym import worlds
     from etfgym.atomic import write_atomically
+    from etfgym.worlds.world import fit_history
 
     if options.out.suffix != ".parquet" or not options.out.parent.is_dir():
         msg = f"--out must be a file in a folder that exists, named like years.parquet, got {options.out}"
         raise ValueError(msg)
-    tables = worlds.fit_history(options.name, _history(options), seed=options.seed).generate(options.seed, options.bars)
+    tables = fit_history(options.name, _history(options), seed=options.seed).generate(options.seed, options.bars)
     frames = [table.to_frame().reset_index().assign(ticker=table.ticker) for table in tables]
     frame = pd.concat(frames, ignore_index=True)
     write_atomically(options.out, lambda part: frame.to_parquet(part, index=False))
@@ -77,8 +79,11 @@ def _report(options: argparse.Namespace) -> int:
     from etfgym.checks import whole_number
 
     whole_number("--seeds", options.seeds, 2)
-    from etfgym.worlds.report import as_text, make_report, write_report
-
+    try:
+        from etfgym.worlds.report import as_text, make_report, write_report
+    except ModuleNotFoundError as error:
+        msg = f'{error.name} is not installed; pip install "etfgym[torch,report]"'
+        raise ModuleNotFoundError(msg) from None
     report = make_report(_history(options), options.seeds, gan=options.gan)
     write_report(report, options.out)
     print(as_text(report))
@@ -87,14 +92,14 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from etfgym import worlds
     from etfgym.checks import one_of, whole_number
     from etfgym.policies import POLICIES
     from etfgym.worlds.judge import as_text, judge
+    from etfgym.worlds.world import fit_history
 
     one_of("--policy", options.policy, POLICIES)
     whole_number("--years", options.years, 2)
-    world = worlds.fit_history(options.world, _history(options), seed=options.seed)
+    world = fit_history(options.world, _history(options), seed=options.seed)
     judged = judge(options.policy, world, options.years, options.seed)
     print(as_text(judged, options.policy, world, options.seed))
     return GOOD

@@ -20,7 +20,7 @@ PENALTY = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GanWorld:
-    """A Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1).
+    """A Wasserstein GAN with gradient penalty (Gulrajani et al. 2017).
 
     Dense networks want a rate ten times that paper's, and three steps of the critic for one of the generator do.
     """

@@ -13,8 +13,8 @@ from etfgym.envs.settings import Settings
 from etfgym.policies import BuyAndHold, make_policy
 from etfgym.splits import Period
 from etfgym.stats import Interval, mean_interval
-from etfgym.worlds import World
 from etfgym.worlds.history import WINDOW, YEAR, Floats
+from etfgym.worlds.world import World
 
 PERCENTILES = (5, 50, 95)
 

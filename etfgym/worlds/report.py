@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from etfgym.atomic import write_atomically
 from etfgym.stats import Interval, mean_interval
-from etfgym.worlds import WORLDS, fit_history
+from etfgym.worlds import WORLDS
 from etfgym.worlds.autoencoder import AutoencoderWorld
 from etfgym.worlds.codes import Pca, principal_components, reconstruction_loss
 from etfgym.worlds.discriminate import Fit, discriminative_score, halves
@@ -26,6 +26,7 @@ from etfgym.worlds.facts import Facts, stylised_facts
 from etfgym.worlds.figure import write_figure
 from etfgym.worlds.history import MOVE, PAID, Floats, History
 from etfgym.worlds.windows import Space
+from etfgym.worlds.world import fit_history
 
 BAR = "bootstrap"
 OPT_IN = frozenset({"gan"})

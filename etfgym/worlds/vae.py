@@ -27,7 +27,7 @@ class Vae(nn.Module):
         self.decoder = dense(latent, hidden, 2 * width)
 
     def loss(self, windows: Tensor) -> Tensor:
-        """Return minus the evidence lower bound of windows (B, D), a number: eq. 10 there, without constants."""
+        """Return minus the evidence lower bound of windows (B, D), a number, without constants."""
         mean, log_spread = self.encoder(windows).chunk(2, dim=1)
         code = mean + log_spread.exp() * torch.randn_like(mean)
         centre, log_noise = self.decoder(code).chunk(2, dim=1)

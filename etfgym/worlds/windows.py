@@ -21,6 +21,8 @@ class Space:
     a few days don't outweigh thousands; then the columns of a day (five for each ETF) are rotated onto their principal
     components. The way back ends within what each column has ever been, so wicks are never negative.
     Dividends are reinvested: they are part of gap and move, and no day of a path pays any.
+
+    `spread`, `mean`, `least` and `most` have shape (columns,); `whiten` and `colour`, its inverse, (columns, columns).
     """
 
     spread: Floats
