@@ -6,6 +6,7 @@
     etfgym tasks list                           supervised tasks: data, models, baselines
     etfgym tasks run NAME                       train one and test it
     etfgym tasks predict NAME INPUT             ask what was trained
+    etfgym worlds make | report | judge         artificial markets made from real bars
 
 PRICES is builtin, yahoo (the cache), world:NAME, or the path of a CSV, of a folder of CSVs or of a Parquet table.
 What a command needs is imported when it runs, so that `etfgym --help` answers at once.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import etfgym
 from etfgym.tasks import commands as tasks
+from etfgym.worlds import commands as worlds
 
 if TYPE_CHECKING:
     from etfgym.prices import PriceTable
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(command=_show, repair=False)
 
     tasks.add_commands(subjects)
+    worlds.add_commands(subjects)
     return parser
 
 
