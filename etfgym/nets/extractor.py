@@ -1,4 +1,4 @@
-"""WindowExtractor: a torso's life inside a stable-baselines3 model; needs the extras `sb3` and `torch`."""
+"""WindowExtractor: a torso's life inside a stable-baselines3 model; needs the extra `sb3`."""
 
 from __future__ import annotations
 
