@@ -54,8 +54,8 @@ def open_picture(file: Path) -> Image.Image:
 def drawn(picture: Image.Image, side: int) -> Bytes:
     """Return a drawing as MNIST has its digits: white on black, (28, 28), scaled to fit `side` pixels and centred.
 
-    What most of the picture's edge looks like is the background. MNIST's digits fit 20 pixels and lie with their centre
-    of mass in the middle; Fashion-MNIST's garments fill 28 and lie with their box there.
+    What most of the picture's edge looks like is the background. MNIST's digits fit 20 pixels and have their centre of
+    mass at pixel 14; Fashion-MNIST's garments fill 28 and have their box in the middle.
 
     Args:
         picture: Of any size, dark on light or light on dark.
@@ -75,19 +75,18 @@ def drawn(picture: Image.Image, side: int) -> Bytes:
     height, width = (max(1, round(side * length / max(box.shape))) for length in box.shape)
     small = np.asarray(Image.fromarray(box).resize((width, height), Image.Resampling.BILINEAR))
     small = small / small.max() * 255
-    top, left = (
-        int(np.clip(round(SIDE / 2 - _centre(small.sum(axis), side)), 0, SIDE - length))
-        for axis, length in ((1, height), (0, width))
-    )
+    top, left = (_beginning(small.sum(axis), by_mass=side < SIDE) for axis in (1, 0))
     placed = np.zeros((SIDE, SIDE), np.uint8)
     placed[top : top + height, left : left + width] = small.round()
     return placed
 
 
-def _centre(ink: npt.NDArray[Any], side: int) -> float:
-    """Return where the middle of a row or column of ink lies, in pixels from its beginning."""
-    middles = np.arange(len(ink)) + 0.5
-    return float(np.average(middles, weights=ink)) if side < SIDE else len(ink) / 2
+def _beginning(ink: npt.NDArray[Any], *, by_mass: bool) -> int:
+    """Return the row or column of 28 at which to begin with rows or columns of so much ink."""
+    free = SIDE - len(ink)
+    if not by_mass:
+        return free // 2
+    return int(np.clip(round(SIDE / 2 - np.average(np.arange(len(ink)), weights=ink)), 0, free))
 
 
 def baselines(train: Examples, test: Examples) -> dict[str, float]:
