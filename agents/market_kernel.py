@@ -6,7 +6,8 @@ import numba
 import numpy as np
 from numba.extending import register_jitable
 
-from etfgym.envs.kernel import EXCESS, hold_equity, step_reward, take_step, write_mask, write_share, write_window
+from etfgym.envs.kernel import EXCESS, hold_equity, step_reward, take_step, write_mask, write_share
+from etfgym.envs.windows import write_window
 
 NO_ACTION = 15
 """In a slot without a transition."""

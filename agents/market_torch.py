@@ -114,7 +114,7 @@ class TorchMarket:
         return torch.cat((windows, self.shares(account)), dim=1) if self.rest else windows
 
     def windows(self, rows: Tensor) -> Tensor:
-        """Return the windows that end at `rows` (n,), shape (n, window, 6); see `kernel.write_window`."""
+        """Return the windows that end at `rows` (n,), shape (n, window, 6); see `etfgym.envs.windows`."""
         return self._base[rows[:, None] + self._days] * self._scale[rows][:, None] + self._shift[rows][:, None]
 
     def shares(self, account: Account) -> Tensor:

@@ -9,6 +9,7 @@ These functions are plain Python, readable and slow; the environments compile th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,9 +93,15 @@ def implied_dividends(close: npt.NDArray[np.float64], adj_close: npt.NDArray[np.
     return np.concatenate(([0.0], close[:-1] * fraction))
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def fill_order(
-    cash: float, units: int, order: int, price: float, rates: tuple[float, float, float], clip: bool
+    cash: float,
+    units: int,
+    order: int,
+    price: float,
+    rates: tuple[float, float, float],
+    clip: bool,
+    tries: int = ALL,
 ) -> tuple[float, int, int, float]:
     """Fill one order and return (cash, units, filled, fee).
 
@@ -105,31 +112,40 @@ def fill_order(
         price: Quoted price of a unit, dollars, > 0; slippage is added here.
         rates: Commission, fixed fee and slippage, see `Costs.rates`.
         clip: Fill what cash or holdings can't cover as far as they go (True) or not at all (False).
+        tries: How often a purchase that is not covered may be made smaller by one unit. Two are enough for anything
+            but absurd numbers of units; where they are not, the cash returned is NaN. See `etfgym.envs.kernel`.
     """
+    if order == 0:
+        return cash, units, 0, 0.0
     commission, fixed_fee, slippage = rates
+    price = price * (1.0 + (slippage if order > 0 else -slippage))
+    filled = max(order, -units)
     if order > 0:
-        price = price * (1.0 + slippage)
-        filled = 0
-        if cash > fixed_fee:
-            # The division may round either way, so start one above what it says and come down to what cash covers.
-            filled = min(order, int((cash - fixed_fee) / (price * (1.0 + commission))) + 1)
-        while filled > 0 and filled * price + (fixed_fee + commission * (filled * price)) > cash:
-            filled -= 1
-        if filled == 0 or (filled < order and not clip):
-            return cash, units, 0, 0.0
-        fee = fixed_fee + commission * (filled * price)
-        return cash - (filled * price + fee), units + filled, filled, fee
-    sold = min(-order, units)
-    if sold <= 0 or (sold < -order and not clip):
+        # The division may round either way, so start one above what it says and come down to what cash covers.
+        affordable = int((cash - fixed_fee) / (price * (1.0 + commission))) + 1 if cash > fixed_fee else 0
+        filled = min(order, affordable)
+    left, fee = _after_fill(cash, filled, price, rates)
+    tried = 0  # counted up: the compiler then unrolls what it knows the number of
+    while left < 0.0 and filled > 0 and tried < tries:
+        tried += 1
+        filled -= 1
+        left, fee = _after_fill(cash, filled, price, rates)
+    if left < 0.0 and filled > 0:
+        return math.nan, units, 0, 0.0
+    if filled == 0 or (filled != order and not clip) or left < 0.0:  # the last: a sale that would not pay its fee
         return cash, units, 0, 0.0
-    value = sold * (price * (1.0 - slippage))
-    fee = fixed_fee + commission * value
-    if cash + (value - fee) < 0.0:  # a sale that would not even pay its fee
-        return cash, units, 0, 0.0
-    return cash + (value - fee), units - sold, -sold, fee
+    return left, units + filled, filled, fee
 
 
-@register_jitable
+@register_jitable(forceinline=True)
+def _after_fill(cash: float, filled: int, price: float, rates: tuple[float, float, float]) -> tuple[float, float]:
+    """Return (cash, fee) after `filled` units were bought (positive) or sold (negative) at `price`, dollars."""
+    value = filled * price
+    fee = rates[1] + rates[0] * abs(value)
+    return cash - (value + fee), fee
+
+
+@register_jitable(forceinline=True)
 def liquidate(cash: float, units: int, price: float, rates: tuple[float, float, float]) -> tuple[float, float]:
     """Sell every unit and return (cash, fee); the fee never takes more than the account then holds."""
     if units == 0:
@@ -142,7 +158,7 @@ def liquidate(cash: float, units: int, price: float, rates: tuple[float, float, 
     return cash + (value - fee), fee
 
 
-@register_jitable
+@register_jitable(forceinline=True)
 def trade_day(
     cash: float,
     units: int,
@@ -153,6 +169,7 @@ def trade_day(
     last: bool,
     rates: tuple[float, float, float],
     clip: bool,
+    tries: int = ALL,
 ) -> tuple[float, int, int, float, float, float]:
     """Take an account through one bar and return (cash, units, filled, fees, dividends, equity).
 
@@ -166,9 +183,10 @@ def trade_day(
         last: Whether the account is closed on this bar.
         rates: See `Costs.rates`.
         clip: See `fill_order`.
+        tries: See there.
     """
     dividends = units * dividend
-    cash, units, filled, fees = fill_order(cash + dividends, units, order, open_price, rates, clip)
+    cash, units, filled, fees = fill_order(cash + dividends, units, order, open_price, rates, clip, tries)
     if last:
         cash, closing_fee = liquidate(cash, units, close_price, rates)
         return cash, 0, filled, fees + closing_fee, dividends, cash

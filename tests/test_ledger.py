@@ -125,6 +125,26 @@ def test_cash_that_covers_an_order_to_the_last_digit_fills_it(units, cents, cost
     assert fill_order(np.nextafter(cash, 0.0), 0, units, cents / 100, costs.rates, False)[2] == 0
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    cash=st.floats(0.0, 1e9),
+    order=st.sampled_from([1, 20, 10**9, ALL, -20, -ALL]),
+    price=st.floats(1e-3, 1e5),
+    costs=st.sampled_from([FREE, Costs(), Costs(commission=0.0999, fixed_fee=7, slippage_bps=50)]),
+    clip=st.booleans(),
+)
+def test_two_tries_are_enough_for_any_number_of_units_that_makes_sense(cash, order, price, costs, clip):
+    assert fill_order(cash, 15, order, price, costs.rates, clip, 2) == fill_order(
+        cash, 15, order, price, costs.rates, clip
+    )
+
+
+def test_where_the_tries_are_too_few_the_cash_is_not_a_number():
+    cash, units, filled, fee = fill_order(0.3, 0, ALL, 0.1, FREE.rates, True, 0)  # 3 * 0.1 is above 0.3 in binary
+    assert math.isnan(cash)
+    assert (units, filled, fee) == (0, 0, 0.0)
+
+
 # A day, by hand
 
 

@@ -66,7 +66,9 @@ class Accounts:
         starts = [self.market.start_rows(number, settings.start) for number in range(len(tables))]
         self._starts = np.array(starts, np.int64)  # (tables, 2)
         bounds = [count * part // num_threads for part in range(num_threads + 1)]
-        self._parts = list(itertools.pairwise(bounds))
+        self._parts: list[tuple[Any, ...]] = [
+            (*part, np.zeros(1, kernel.DESK)) for part in itertools.pairwise(bounds)
+        ]  # a thread's share: first account, last + 1, and where it works
         shapes = {"window": (settings.window, len(COLUMNS)), "row": (1,), "account": (3,)}
         types = {"window": np.float32, "row": np.int32, "account": np.float32}
         self._buffers = {name: Recycled((count, *shapes[name]), types[name]) for name in self._names()}

@@ -11,11 +11,9 @@ import math
 
 import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import register_jitable
 
+from etfgym.envs.windows import write_window
 from etfgym.ledger import ALL, fill_order, liquidate, trade_day
 
 compiled = numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)  # type: ignore[call-overload]
@@ -48,17 +46,50 @@ STEP = np.dtype(
 )
 """What an account's last step did."""
 
+BLOCK = 64
+"""Accounts that are traded together. Half as many are slower, twice as many no faster."""
+
+DESK = np.dtype(
+    [
+        ("order", np.int64, BLOCK),  # units
+        ("open", np.float64, BLOCK),  # dollars, like all that is float
+        ("close", np.float64, BLOCK),
+        ("dividend", np.float64, BLOCK),
+        ("closing", np.int64, BLOCK),  # whether the account is closed on this bar
+        ("row", np.int64, BLOCK),
+        ("units", np.int64, BLOCK),
+        ("cash", np.float64, BLOCK),
+        ("equity", np.float64, BLOCK),
+        ("equity_before", np.float64, BLOCK),
+        ("hold_gain", np.float64, BLOCK),
+        ("reward", np.float64, BLOCK),
+    ]
+)
+"""Where a block is traded: each quantity of all its accounts side by side, for instructions that do several at once."""
+
+TRIES = 2
+"""Of `etfgym.ledger.fill_order`, for accounts that are traded together: known to the compiler, they make no loop."""
+
 PNL, LOG, EXCESS = range(3)
 SMALLEST_EQUITY = 0.01
 """Dollars: for the log return, an account that fees have emptied counts as one cent."""
 
 
 @register_jitable(forceinline=True, _nrt=False)
-def take_step(cash, units, row, last, order, opens, closes, dividends, rates, clip, decision_every):
-    """Return (cash, units, row, filled, fees, paid, equity) after one step, see `etfgym.ledger.trade_day`.
+def next_bar(row, last, opens, closes, dividends):
+    """Return what follows `row`: the row, its open, close and dividend, and whether the account is closed on it.
 
     The timing rule stands here: an order decided on row t fills at the open of row t + 1, and its reward is known
     after that row's close, or that of the row on which the next decision falls.
+    """
+    row += 1
+    day = np.uint64(row)  # an index that can't be negative spares numba a test at each use
+    return row, opens[day], closes[day], dividends[day], row == last
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def take_step(cash, units, row, last, order, opens, closes, dividends, rates, clip, decision_every):
+    """Return (cash, units, row, filled, fees, paid, equity) after one step, see `etfgym.ledger.trade_day`.
 
     Args:
         cash: Dollars at row `row`.
@@ -76,10 +107,9 @@ def take_step(cash, units, row, last, order, opens, closes, dividends, rates, cl
     filled, fees, paid, equity = 0, 0.0, 0.0, 0.0
     until = min(row + decision_every, last)
     while row < until:
-        row += 1
-        day = np.uint64(row)  # an index that can't be negative spares numba a test at each use
+        row, price, close, dividend, closing = next_bar(row, last, opens, closes, dividends)
         cash, units, new_filled, new_fees, new_paid, equity = trade_day(
-            cash, units, order, opens[day], closes[day], dividends[day], row == last, rates, clip
+            cash, units, order, price, close, dividend, closing, rates, clip
         )
         filled += new_filled
         fees += new_fees
@@ -136,68 +166,6 @@ def step_reward(kind, equity_before, equity_after, hold_gain, initial_cash):
 
 
 @register_jitable(forceinline=True, _nrt=False)
-def write_window(row, base, scale, shift, out):
-    """Write the window that ends at `row` into `out` (window, 6), float32; see `etfgym.features`.
-
-    All arrays are contiguous.
-    """
-    window, columns = out.shape
-    first, now = (row - window + 1) * columns, row * columns
-    if window == 20:  # the default: with a count that the compiler knows it takes two thirds of the time
-        scale_four_rows(5, base, first, scale, shift, now, out)  # type: ignore[call-arg]  # numba gives `typing`
-        return
-    fours = window // 4
-    scale_four_rows(fours, base, first, scale, shift, now, out)  # type: ignore[call-arg]
-    for day in range(fours * 4, window):
-        for column in range(columns):
-            out[day, column] = base[row - window + 1 + day, column] * scale[row, column] + shift[row, column]
-
-
-@intrinsic
-def scale_four_rows(typing, fours, base, first, scale, shift, now, out):  # noqa: ARG001 (`values` below)
-    """Write `fours` times four rows of six numbers, base * scale + shift, to the beginning of `out`.
-
-    Six columns fill no vector register; four rows of them fill three (AVX) to six. numba's compiler does not find
-    that by itself: written as a loop, a window takes four times as long. `first` and `now` are positions in `base`
-    and in `scale` and `shift`, counted in numbers.
-    """
-    del typing
-
-    def emit(context, builder, signature, values):
-        count, base_at, first_at, scale_at, shift_at, now_at, out_at = values
-        number, word, index = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-
-        def pointer(position, array, offset):
-            start = context.make_array(signature.args[position])(context, builder, array).data
-            return builder.gep(start, [offset])
-
-        def load(start, size):
-            loaded = builder.load(builder.bitcast(start, ir.VectorType(number, size).as_pointer()))
-            loaded.align = 4
-            return loaded
-
-        def shuffle(one, two, order):
-            return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(word, len(order)), order))
-
-        def four_times(start):
-            four, two = load(start, 4), load(builder.gep(start, [index(4)]), 2)
-            wide = shuffle(two, ir.Constant(two.type, ir.Undefined), [0, 1, 0, 1])
-            return shuffle(four, wide, [0, 1, 2, 3, 4, 5] * 4)
-
-        scales, shifts = four_times(pointer(3, scale_at, now_at)), four_times(pointer(4, shift_at, now_at))
-        source, target = pointer(1, base_at, first_at), pointer(6, out_at, index(0))
-        with cgutils.for_range(builder, count) as loop:
-            offset = builder.mul(loop.index, index(24))
-            cells = builder.fadd(builder.fmul(load(builder.gep(source, [offset]), 24), scales), shifts)
-            place = builder.bitcast(builder.gep(target, [offset]), cells.type.as_pointer())
-            builder.store(cells, place).align = 4
-        return context.get_dummy_value()
-
-    whole = types.int64
-    return types.void(whole, base, whole, scale, shift, whole, out), emit
-
-
-@register_jitable(forceinline=True, _nrt=False)
 def write_share(cash, units, row, first, last, closes, out):
     """Write units' share of equity, cash share and fraction of the episode left into `out` (3,), float32."""
     value = units * closes[np.uint64(row)]
@@ -217,9 +185,90 @@ def write_mask(cash, units, closed, price, orders, rates, clip, out):
 
 
 @compiled
+def trade_together(begin, end, before, idle, actions, orders, opens, closes, dividends, rates, clip, desk):
+    """Trade one bar of the accounts `begin` to `end`, a block at most, on the desk; return whether that worked.
+
+    It does not where `TRIES` were too few. First all that lies scattered is put on the desk; what is left is
+    arithmetic on columns, which the compiler turns into instructions for several accounts at once. It would not, if
+    the loop held another loop or a call, or if it read from arrays that it can't tell from those it writes to.
+    """
+    for i in range(begin, end):
+        account, j = before[i], i - begin
+        row, order, dividend, closing = account.row, 0, 0.0, False
+        price = close = closes[np.uint64(row)]
+        if not idle[i]:
+            order = orders[np.uint64(actions[i])]
+            row, price, close, dividend, closing = next_bar(row, account.last, opens, closes, dividends)
+        desk.order[j], desk.open[j], desk.close[j], desk.dividend[j] = order, price, close, dividend
+        desk.closing[j], desk.row[j], desk.units[j], desk.cash[j] = closing, row, account.units, account.cash
+        desk.equity_before[j] = account.equity
+    worked = True
+    for j in range(np.uint64(BLOCK)):  # all of it: with a count that the compiler knows no single ones are left over
+        cash, units, _, _, _, equity = trade_day(
+            desk.cash[j],
+            desk.units[j],
+            desk.order[j],
+            desk.open[j],
+            desk.close[j],
+            desk.dividend[j],
+            desk.closing[j] != 0,
+            rates,
+            clip,
+            TRIES,
+        )
+        desk.cash[j], desk.units[j], desk.equity[j] = cash, units, equity
+        worked &= not math.isnan(equity)
+    return worked
+
+
+@compiled
+def trade_singly(
+    begin, end, before, idle, actions, orders, opens, closes, dividends, rates, clip, decision_every, desk
+):  # fmt: skip
+    """Take the accounts `begin` to `end` through one step one by one, and put what they come to on the desk."""
+    for i in range(begin, end):
+        account, j = before[i], i - begin
+        cash, units, row, equity = account.cash, account.units, account.row, account.equity
+        if not idle[i]:
+            order = orders[np.uint64(actions[i])]
+            cash, units, row, _, _, _, equity = take_step(
+                cash, units, row, account.last, order, opens, closes, dividends, rates, clip, decision_every
+            )
+        desk.closing[j], desk.row[j] = row == account.last and not idle[i], row
+        desk.units[j], desk.cash[j], desk.equity[j], desk.equity_before[j] = units, cash, equity, account.equity
+
+
+@compiled
+def reward_together(kind, initial_cash, desk):
+    """Put the rewards of the whole block on the desk; apart, so that `kind` is asked once and not for each account."""
+    for j in range(np.uint64(BLOCK)):
+        desk.reward[j] = step_reward(kind, desk.equity_before[j], desk.equity[j], desk.hold_gain[j], initial_cash)
+
+
+@register_jitable(forceinline=True, _nrt=False)
+def write_seen(start, stop, accounts, closes, features, windows, rows, shares):
+    """Write what the accounts `start` to `stop` see; the arrays are those of `step_accounts`.
+
+    One loop for each array: a short one lets the processor work on more accounts at a time.
+    """
+    if windows.size:
+        for i in range(np.uint64(start), np.uint64(stop)):
+            write_window(accounts[i].row, features[0], features[1], features[2], windows[i])
+    if rows.size:
+        for i in range(np.uint64(start), np.uint64(stop)):
+            rows[i, 0] = accounts[i].row
+    if shares.size:
+        for i in range(np.uint64(start), np.uint64(stop)):
+            account = accounts[i]
+            cash, units, row = account.cash, account.units, account.row
+            write_share(cash, units, row, account.first, account.last, closes, shares[i])
+
+
+@compiled
 def step_accounts(
     start,
     stop,
+    desk,
     before,
     after,
     idle,
@@ -239,6 +288,7 @@ def step_accounts(
     Args:
         start: First account.
         stop: Last account + 1; what lies outside is not touched, so that threads may share the arrays.
+        desk: Written: this thread's own, shape (1,), dtype DESK.
         before: Accounts before the step, shape (n,), dtype ACCOUNT.
         after: Written: the accounts after it.
         idle: Accounts that take no step, shape (n,), bool.
@@ -254,40 +304,32 @@ def step_accounts(
         terminated: Written: shape (n,), bool.
     """
     opens, closes, dividends, paid_so_far = prices[0], prices[1], prices[2], prices[3]
-    base, scale, shift = features[0], features[1], features[2]
+    desk = desk[0]
     rates, initial_cash = (terms[0], terms[1], terms[2]), terms[3]
     clip, decision_every, kind = terms[4] != 0.0, int(terms[5]), int(terms[6])
     for i in range(np.uint64(start), np.uint64(stop)):
         if not 0 <= actions[i] < orders.size:
             return -1
     closed = 0
-    for i in range(np.uint64(start), np.uint64(stop)):
-        old = before[i]
-        first, row, last, cash, units, equity = old.first, old.row, old.last, old.cash, old.units, old.equity
-        reward, over = 0.0, False
-        if not idle[i]:
-            order = orders[np.uint64(actions[i])]
-            cash, units, row, _, _, _, equity = take_step(
-                cash, units, row, last, order, opens, closes, dividends, rates, clip, decision_every
-            )
-            gain = 0.0
-            if kind == EXCESS:
-                hold = opens, closes, paid_so_far, rates, initial_cash
-                gain = hold_equity(row, first, last, *hold) - hold_equity(old.row, first, last, *hold)
-            reward = step_reward(kind, old.equity, equity, gain, initial_cash)
-            over = row == last
-            closed += over
-        new = after[i]
-        new.table, new.first, new.row, new.last = old.table, first, row, last
-        new.cash, new.units, new.equity = cash, units, equity
-        rewards[i] = reward
-        terminated[i] = over
-        if windows.size:
-            write_window(row, base, scale, shift, windows[i])
-        if rows.size:
-            rows[i, 0] = row
-        if shares.size:
-            write_share(cash, units, row, first, last, closes, shares[i])
+    for begin in range(np.uint64(start), np.uint64(stop), np.uint64(BLOCK)):
+        end = min(begin + np.uint64(BLOCK), np.uint64(stop))
+        given = begin, end, before, idle, actions, orders, opens, closes, dividends, rates, clip
+        done = decision_every == 1 and trade_together(*given, desk)
+        if not done:
+            trade_singly(*given, decision_every, desk)
+        if kind == EXCESS:
+            for i in range(begin, end):
+                old, row = before[i], desk.row[i - begin]
+                hold = old.first, old.last, opens, closes, paid_so_far, rates, initial_cash
+                desk.hold_gain[i - begin] = hold_equity(row, *hold) - hold_equity(old.row, *hold)
+        reward_together(kind, initial_cash, desk)
+        for i in range(begin, end):
+            old, new, j = before[i], after[i], i - begin
+            closed += desk.closing[j]
+            rewards[i], terminated[i] = desk.reward[j], desk.closing[j]
+            new.table, new.first, new.row, new.last = old.table, old.first, desk.row[j], old.last
+            new.cash, new.units, new.equity = desk.cash[j], desk.units[j], desk.equity[j]
+    write_seen(start, stop, after, closes, features, windows, rows, shares)
     return closed
 
 
@@ -363,15 +405,9 @@ def write_steps(before, idle, actions, orders, terms, prices, out):
 @compiled
 def write_observations(accounts, which, prices, features, windows, rows, shares):
     """Write the observations of the accounts marked in `which` (n,); the arrays are those of `step_accounts`."""
-    for i in range(np.uint64(accounts.size)):
+    for i in range(accounts.size):
         if which[i]:
-            account = accounts[i]
-            if windows.size:
-                write_window(account.row, features[0], features[1], features[2], windows[i])
-            if rows.size:
-                rows[i, 0] = account.row
-            if shares.size:
-                write_share(account.cash, account.units, account.row, account.first, account.last, prices[1], shares[i])
+            write_seen(i, i + 1, accounts, prices[1], features, windows, rows, shares)
 
 
 @compiled

@@ -13,8 +13,11 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv
 
 import etfgym  # noqa: F401 (registers the environments)
+from etfgym.envs import kernel
 from etfgym.envs.etf import EtfTradingEnv
 from etfgym.envs.etf_vector import EtfTradingVectorEnv
+from etfgym.ledger import ALL, fill_order
+from etfgym.prices import CLOSE, VOLUME, PriceTable
 from etfgym.sources.worlds import make_world
 
 LENGTH = 12
@@ -43,6 +46,55 @@ def play(envs: EtfTradingVectorEnv, steps: int = 2 * LENGTH) -> list[Any]:
 def test_the_number_of_threads_changes_nothing(variant, threads):
     one = play(EtfTradingVectorEnv(7, **KEYWORDS, **variant))
     assert play(EtfTradingVectorEnv(7, num_threads=threads, **KEYWORDS, **variant)) == one
+
+
+@pytest.mark.parametrize("variant", [{}, {"reward": "excess", "observe_account": True}, {"decision_every": 5}])
+@pytest.mark.parametrize("count", [kernel.BLOCK - 1, kernel.BLOCK, 2 * kernel.BLOCK + 3])
+def test_accounts_that_are_traded_together_come_to_what_each_does_alone(variant, count):
+    keywords = KEYWORDS | variant | {"start": PRICES[0].dates[100]}
+    envs, rng = EtfTradingVectorEnv(count, **keywords), np.random.default_rng(count)
+    singles = [EtfTradingEnv(**keywords) for _ in range(count)]
+    envs.reset(seed=1)
+    for env in singles:
+        env.reset(seed=1)
+    for _ in range(-(-LENGTH // variant.get("decision_every", 1))):
+        actions = rng.integers(0, 5, count)
+        seen, rewards, terminated, _, infos = envs.step(actions)
+        alone = [env.step(action) for env, action in zip(singles, actions.tolist(), strict=True)]
+        windows = seen["window"] if isinstance(seen, dict) else seen
+        assert windows.tobytes() == b"".join(
+            (one[0]["window"] if isinstance(one[0], dict) else one[0]).tobytes() for one in alone
+        )
+        assert rewards.tolist() == [one[1] for one in alone]
+        assert terminated.tolist() == [one[2] for one in alone]
+        for key in ("cash", "units", "equity"):
+            assert infos[key].tolist() == [one[4][key] for one in alone]
+
+
+def test_units_too_many_for_two_tries_are_traded_one_account_after_the_other():
+    world = PRICES[0]
+    bars = world.bars.copy()
+    bars[:, [column for column in range(6) if column != VOLUME]] *= 2e-6 / bars[:, CLOSE].min()
+    cheap = PriceTable("CHEAP", world.dates, bars, source="by hand", min_bars=1)
+    keywords = KEYWORDS | {"prices": cheap, "initial_cash": 1e12, "units": (ALL,), "start": world.dates[100]}
+    single, vector = EtfTradingEnv(**keywords), EtfTradingVectorEnv(3, **keywords)
+    single.reset(seed=1)
+    vector.reset(seed=1)
+    needed = 0
+    for number in range(LENGTH):
+        action = (0, 2)[number % 2]
+        before = vector.accounts.state[0].copy()
+        _, reward, _, _, info = single.step(action)
+        _, rewards, _, _, infos = vector.step(np.full(3, action))
+        open_price = vector.accounts.market.open[before["row"] + 1]
+        order = int(vector.accounts.orders[action])
+        given = before["cash"], before["units"], order, open_price, vector.accounts.rates, True
+        needed += bool(np.isnan(fill_order(*given, kernel.TRIES)[0]))
+        assert rewards.tolist() == [reward] * 3
+        assert {key: infos[key].tolist() for key in ("cash", "units", "equity")} == {
+            key: [info[key]] * 3 for key in ("cash", "units", "equity")
+        }
+    assert needed
 
 
 def test_a_wrong_action_in_one_threads_share_changes_nothing_anywhere():
