@@ -1,9 +1,5 @@
 """The compiled writing of one window, as fast as the processor's registers allow."""
 
-# numba infers the types, as in etfgym/envs/kernel.py:
-# ruff: noqa: ANN001, ANN201, ANN202
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
-
 from __future__ import annotations
 
 from llvmlite import ir  # type: ignore[import-untyped]

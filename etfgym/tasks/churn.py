@@ -196,7 +196,7 @@ class Verdict(NamedTuple):
     def words(self) -> str:
         """The confusion matrix in words."""
         (stay, alarm), (missed, caught) = self.confusion.tolist()
-        return f"of {missed + caught} who leave {caught} are told, and {alarm} of {stay + alarm} who stay"
+        return f"of {missed + caught} who leave it tells {caught}, of {stay + alarm} who stay it accuses {alarm}"
 
 
 def run(setup: Setup) -> list[Outcome]:
