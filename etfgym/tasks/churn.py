@@ -188,9 +188,9 @@ class Verdict(NamedTuple):
         names = ("true negatives", "false positives", "false negatives", "true positives")
         figures: dict[str, float] = dict(zip(names, self.confusion.ravel().tolist(), strict=True))
         figures["accuracy"] = float(self.confusion.trace() / self.confusion.sum())
-        return (
-            figures if self.searched is None else figures | {"AUC in cross-validation": self.searched.cross_validated}
-        )
+        if self.searched:
+            figures["AUC in cross-validation"] = self.searched.cross_validated
+        return figures
 
     @property
     def words(self) -> str:
