@@ -111,3 +111,11 @@ def test_weights_that_fail_half_way_leave_the_old_file_whole(tmp_path, monkeypat
         saved(tmp_path)
     assert (tmp_path / files.WEIGHTS).read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", files.WEIGHTS]
+
+
+def test_weights_of_another_network_are_refused_in_one_line(tmp_path):
+    saved(tmp_path)
+    weights, layer = load(tmp_path)[0], torch.nn.Linear(2, 2)
+    wanted = r"holds no model that can be loaded .*Missing key.*Unexpected key"  # torch says so in several lines
+    with pytest.raises(ValueError, match=wanted), files.refusing(tmp_path, "model"):
+        layer.load_state_dict(weights)
