@@ -49,7 +49,7 @@ class AutoencoderWorld:
     def fit(self, history: History, seed: int) -> Windows:
         """Return the model of `history`, trained with `seed`."""
         space, windows = space_and_windows(history)
-        return Windows(space, Resampled.of(self.train(windows, seed), windows).sample)
+        return Windows.of(space, Resampled.of(self.train(windows, seed), windows).sample, history)
 
     def train(self, windows: Floats, seed: int) -> Autoencoder:
         """Return the autoencoder of windows (n, D)."""

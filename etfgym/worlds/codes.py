@@ -73,7 +73,7 @@ class Pca:
         """Return the model of `history`; nothing is left to the seed."""
         del seed
         space, windows = space_and_windows(history)
-        return Windows(space, Resampled.of(principal_components(windows, self.latent), windows).sample)
+        return Windows.of(space, Resampled.of(principal_components(windows, self.latent), windows).sample, history)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,8 +52,9 @@ def draw(report: Report) -> Figure:
     for axes in panels:
         axes.set_visible(False)
     figure.suptitle(
-        f"Worlds of {', '.join(report.history.tickers)}, {report.history.span}. Facts: a dot is one path, | their "
-        "mean, the line is the real value",
+        f"Worlds of {', '.join(report.history.tickers)}, {report.history.span}. Score: mean of "
+        f"{report.worlds[0].scores.size} seeds, 0 is best, dashed: the bar. "
+        "Facts: a dot is one path, | their mean, the line is the real value",
         fontsize=9,
         x=0.01,
         ha="left",
@@ -69,4 +70,4 @@ def _draw_scores(report: Report, axes: Axes) -> None:
     axes.set_yticks(range(len(report.worlds)), [judged.world for judged in report.worlds])
     axes.set_ylim(len(report.worlds) - 0.5, -0.5)
     axes.set_xlim(0, 0.5)
-    axes.set_title(f"Discriminative score ({report.worlds[0].scores.size} seeds, 95 %); 0 is best")
+    axes.set_title("Discriminative score, 95 %")

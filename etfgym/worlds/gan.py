@@ -47,7 +47,7 @@ class GanWorld:
         def sample(rng: np.random.Generator, n: int) -> Floats:
             return applied(generator, rng.normal(size=(n, self.latent)))
 
-        return Windows(space, sample)
+        return Windows.of(space, sample, history)
 
     def _train(self, generator: nn.Module, windows: Floats) -> None:
         critic = dense(windows.shape[1], self.hidden, self.hidden, 1)

@@ -24,7 +24,8 @@ class Garch:
     a new path are not drawn from the t distribution but from the days that were (Barone-Adesi, Giannopoulos and Vosper
     1999, "VaR without correlations for portfolios of derivative securities"): the same day for all ETFs, which brings
     z, gap and wicks of its bars in units of the volatility of then. That is how tails, the ETFs' dependence and the
-    shape of bars come in. Volume and dividend are those of the day drawn.
+    shape of bars come in. Shocks are centred and mu of a path is the mean of the real returns: the t distribution's
+    mu leaves out much of the losses. Volume and dividend are those of the day drawn.
     """
 
     mean_block: int = 20
@@ -41,22 +42,29 @@ class Garch:
             ValueError: If the likelihood of an ETF has no maximum that arch finds.
         """
         del seed
-        fits = [fit_garch(returns) for returns in history.total_returns]
+        returns = history.total_returns
+        fits = [fit_garch(each) for each in returns]
         parameters = np.array([parameters for parameters, _ in fits]).T  # (4, tickers)
-        return Filtered(history.steps, parameters, np.stack([volatility for _, volatility in fits]), self.mean_block)
+        volatility = np.stack([volatility for _, volatility in fits])
+        shocks = (returns - parameters[0][:, None]) / volatility
+        parameters[0] = returns.mean(axis=1)
+        return Filtered(
+            history.steps, shocks - shocks.mean(axis=1, keepdims=True), volatility, parameters, self.mean_block
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
     """What was fitted.
 
-    `steps` (tickers, days, 6) with their conditional volatility (tickers, days); mu, omega, alpha and beta are the rows
-    of `parameters` (4, tickers).
+    `steps` (tickers, days, 6) with their shocks and conditional volatility (tickers, days); the mean return, omega,
+    alpha and beta are the rows of `parameters` (4, tickers).
     """
 
     steps: Floats
-    parameters: Floats
+    shocks: Floats
     volatility: Floats
+    parameters: Floats
     mean_block: int
 
     def draw(self, rng: np.random.Generator, bars: int) -> Floats:
@@ -64,9 +72,8 @@ class Filtered:
         mu, omega, alpha, beta = self.parameters
         now = self.volatility[:, rng.integers(self.steps.shape[1])] ** 2
         days = stationary_days(rng, self.steps.shape[1], bars, self.mean_block)
-        steps, then = self.steps[:, days], self.volatility[:, days]
+        steps, shocks, then = self.steps[:, days], self.shocks[:, days], self.volatility[:, days]
         paid = steps[:, :, PAID]
-        shocks = (steps[:, :, MOVE] + paid - mu[:, None]) / then
         variance = np.empty(shocks.shape)
         for t in range(bars):
             variance[:, t] = now

@@ -152,8 +152,11 @@ def as_text(report: Report) -> str:
         low, high = judged.interval
         lines.append([judged.world, f"{judged.score:.2f}", f"{low:.2f} to {high:.2f}", judged.verdict, *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    return f"{table}\n\n{_sentences(report)}"
+    rows = []
+    for name, *cells in lines:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        rows.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
+    return "\n".join([*rows, "", _sentences(report)])
 
 
 def _sentences(report: Report) -> str:

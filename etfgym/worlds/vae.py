@@ -65,4 +65,4 @@ class VaeWorld:
             torch.manual_seed(seed)
             net = Vae(windows.shape[1], self.hidden, self.latent)
             minimise(net, net.loss, windows, self.steps, "VAE")
-        return Windows(space, net.sample)
+        return Windows.of(space, net.sample, history)

@@ -35,9 +35,8 @@ def test_the_variance_follows_its_equation(history):
     made = model.draw(np.random.default_rng(0), 500)
     days = np.array([np.argmin(np.abs(history.steps[0, :, VOLUME] - bar)) for bar in made[0, :, VOLUME]])
     mu, omega, alpha, beta = model.parameters[:, 0]
-    shocks = (history.steps[0, days, MOVE] - mu) / model.volatility[0, days]
     shock_part = (made[0, :, MOVE] - mu) ** 2
-    variance = shock_part / shocks**2
+    variance = shock_part / model.shocks[0, days] ** 2
     assert variance[1:] == pytest.approx(omega + alpha * shock_part[:-1] + beta * variance[:-1], rel=1e-6)
 
 
@@ -49,11 +48,23 @@ def test_volatility_clusters_where_the_days_are_drawn_without_memory(history):
     assert abs(stylised_facts(shuffled).clustering) < 0.02
 
 
+def filtered(steps, parameters):
+    """Return the model of days that all had a volatility of 0.01."""
+    returns = steps[:, :, MOVE] + steps[:, :, PAID]
+    return Filtered(steps, returns / 0.01, np.full(returns.shape, 0.01), parameters, 20)
+
+
+def test_the_mean_return_is_the_real_one(history):
+    model = fit_history("garch", history).model
+    assert model.shocks.mean(axis=1) == pytest.approx(0, abs=1e-12)
+    assert model.parameters[0] == pytest.approx(history.total_returns.mean(axis=1))
+
+
 def test_a_path_as_volatile_as_the_days_drawn_is_those_days(paying):
     """With alpha = 0 and beta = 1 the volatility stays what it was; equal to that of every day, nothing is scaled."""
     steps = History.of(paying).steps
     parameters = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
-    made = Filtered(steps, parameters, np.full(steps.shape[:2], 0.01), 20).draw(np.random.default_rng(0), 200)
+    made = filtered(steps, parameters).draw(np.random.default_rng(0), 200)
     for bar in made[0]:
         assert np.abs(steps[0] - bar).max(axis=1).min() < 1e-12
 
@@ -61,8 +72,7 @@ def test_a_path_as_volatile_as_the_days_drawn_is_those_days(paying):
 def test_a_day_twice_as_volatile_has_a_bar_twice_as_large(paying):
     steps = History.of(paying).steps
     parameters = np.array([[0.0, 0.0], [4e-4, 4e-4], [0.0, 0.0], [0.0, 0.0]])  # the volatility is 0.02 from day 1 on
-    model = Filtered(steps, parameters, np.full(steps.shape[:2], 0.01), 20)
-    made = model.draw(np.random.default_rng(0), 200)[0, 1:]
+    made = filtered(steps, parameters).draw(np.random.default_rng(0), 200)[0, 1:]
     for bar in made:
         day = np.argmin(np.abs(steps[0, :, VOLUME] - bar[VOLUME]) + np.abs(2 * steps[0, :, UPPER] - bar[UPPER]))
         total = steps[0, day] + steps[0, day, PAID] * np.eye(6)[[GAP, MOVE]].sum(axis=0)

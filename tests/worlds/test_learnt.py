@@ -10,9 +10,10 @@ from torch.distributions import Normal, kl_divergence
 from etfgym import worlds
 from etfgym.worlds.autoencoder import AutoencoderWorld
 from etfgym.worlds.codes import Pca, Principal, Resampled, principal_components, reconstruction_loss
-from etfgym.worlds.history import MOVE, PAID, STEPS, History, day_columns
+from etfgym.worlds.history import GAP, MOVE, PAID, STEPS, History, day_columns
 from etfgym.worlds.vae import Vae
 from etfgym.worlds.windows import Space, Windows
+from etfgym.worlds.world import fit_history
 
 TINY = {
     "pca": {"latent": 3},
@@ -130,11 +131,22 @@ def test_a_path_is_windows_one_after_the_other_cut_to_length(paying):
         asked.append(n)
         return np.repeat(np.arange(n)[:, None] / 10, 200, axis=1)
 
-    steps = Windows(space, sample).draw(np.random.default_rng(0), 45)
+    steps = Windows(space, sample, np.zeros((2, 1, 2))).draw(np.random.default_rng(0), 45)
     assert asked == [3]
     assert steps.shape == (2, 45, STEPS)
     assert np.array_equal(steps[:, :20], steps[:, [0] * 20])
     assert not np.array_equal(steps[:, 19], steps[:, 20])
+
+
+def test_long_paths_have_the_mean_return_of_the_history(paying):
+    for name in ("pca", "vae"):
+        history = History.of(paying)
+        made = fit_history(name, history, **TINY[name]).model.draw(np.random.default_rng(1), 100_000)
+        deviation = made[:, :, MOVE].mean(axis=1) - history.total_returns.mean(axis=1)
+        assert np.abs(deviation).max() < 5 * 0.01 / np.sqrt(60_000)  # of two samples, 100,000 and 200,000 days
+        assert np.allclose(
+            made[:, :, GAP].mean(axis=1), (history.steps[:, :, [GAP, PAID]].sum(axis=2)).mean(axis=1), atol=1e-4
+        )
 
 
 def test_settings_out_of_range_are_refused(paying):
