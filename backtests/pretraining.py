@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -31,7 +30,7 @@ from tqdm import tqdm
 
 from agents.dqn import DQN
 from backtests.jobs import SETTINGS
-from backtests.protocol import CHECKS, DQN_CONFIG, DQN_OBSERVATION, ENVIRONMENT, TRAINING_ENVS
+from backtests.protocol import DQN_CONFIG, DQN_OBSERVATION, ENVIRONMENT, train_dqn
 from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.backtest import backtest
@@ -105,25 +104,13 @@ def _run(training: Training, tables: Sequence[PriceTable], weights: Path, file: 
 
 def train(training: Training, tables: Sequence[PriceTable], weights: Path) -> DQN:
     """Return the agent, with the weights that did best in the validation year; see `backtests.protocol.train_dqn`."""
-    torch.set_num_threads(1)
-    splits = [split_by_year(table, training.test_year) for table in tables]
-    past = [table.until(split.train.last) for table, split in zip(tables, splits, strict=True)]
-    envs = gym.make_vec("etfgym/EtfTrading-v0", num_envs=TRAINING_ENVS, prices=past, **ENVIRONMENT, **DQN_OBSERVATION)
+
+    def prepare(agent: DQN) -> None:
+        if training.weights:
+            transfer(agent, weights, freeze=training.freeze)
+
     config = replace(DQN_CONFIG, torso=training.torso, features=training.torso["features"])
-    agent = DQN(envs.single_observation_space, 5, config, training.seed)
-    if training.weights:
-        transfer(agent, weights, freeze=training.freeze)
-
-    def validate(_: int) -> float:
-        results = [
-            backtest(agent, table, split.valid, **ENVIRONMENT, **DQN_OBSERVATION)
-            for table, split in zip(tables, splits, strict=True)
-        ]
-        return float(np.mean([result.total_return for result in results]))
-
-    check_every = max(1, training.steps // CHECKS)
-    agent.learn(envs, training.steps, seed=training.seed, validate=validate, check_every=check_every)
-    return agent
+    return train_dqn(tables, training.test_year, training.seed, training.steps, config=config, prepare=prepare)
 
 
 # ------------------------------------------------------------------------------------------------ report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -68,17 +68,29 @@ def trade_test_year(
     ]
 
 
-def train_dqn(tables: Sequence[PriceTable], test_year: int, seed: int, steps: int, device: str = "cpu") -> DQN:
+def train_dqn(
+    tables: Sequence[PriceTable],
+    test_year: int,
+    seed: int,
+    steps: int,
+    device: str = "cpu",
+    *,
+    config: DQNConfig = DQN_CONFIG,
+    prepare: Callable[[DQN], object] | None = None,
+) -> DQN:
     """Return a DQN trained on the years before the validation year, with the weights that did best in that year.
 
-    The training environment is made from tables that end with the last training day.
+    The training environment is made from tables that end with the last training day. `prepare` is called with the
+    agent before it learns.
     """
     torch.set_num_threads(1)  # the same sums in the same order whatever the machine; jobs run beside each other
     splits = [split_by_year(table, test_year) for table in tables]
     past = [table.until(split.train.last) for table, split in zip(tables, splits, strict=True)]
     envs = gym.make_vec("etfgym/EtfTrading-v0", num_envs=TRAINING_ENVS, prices=past, **ENVIRONMENT, **DQN_OBSERVATION)
     learner = DQN if device == "cpu" else DeviceDQN
-    agent = learner(envs.single_observation_space, 5, DQN_CONFIG, seed, device)
+    agent = learner(envs.single_observation_space, 5, config, seed, device)
+    if prepare is not None:
+        prepare(agent)
 
     def validate(_: int) -> float:
         results = [

@@ -24,7 +24,7 @@ from etfgym.splits import Period
 
 OBSERVATION: dict[str, Any] = {"observe_account": True}
 Point = tuple[int, float, float]
-"""Transitions, seconds of training, score."""
+"""Transitions, seconds that the processor trained (a clock would count what else the machine does), score."""
 
 REWARD_SCALE = 100.0
 """Rewards in percent of the initial cash, for everybody."""
@@ -163,18 +163,18 @@ class Control:
 
 @dataclass(slots=True)
 class Curve:
-    """Scores along a training; the clock stands while it scores."""
+    """Scores along a training; scoring does not count as training."""
 
     problem: Problem
     points: list[Point] = field(default_factory=list)
     _seconds: float = 0.0
-    _started: float = field(default_factory=time.perf_counter)
+    _started: float = field(default_factory=time.process_time)
 
     def add(self, transitions: int, policy: Policy) -> None:
         """Score `policy` now."""
-        self._seconds += time.perf_counter() - self._started
+        self._seconds += time.process_time() - self._started
         self.points.append((transitions, self._seconds, self.problem.score(policy)))
-        self._started = time.perf_counter()
+        self._started = time.process_time()
 
 
 Learner = Callable[[Problem, int, int, int], Curve]

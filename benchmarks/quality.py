@@ -86,8 +86,8 @@ _COUNTERFACTUAL = replace(
     learning_rate=2e-3,
     batch_size=64,
     learning_starts=4_000,
-    train_every=10,
-    target_every=10,
+    train_every=6,
+    target_every=6,
     target_rate=0.015,
     epsilon_end=0.5,
 )
@@ -253,7 +253,7 @@ def control_rows(curves: dict[str, Curves], task: Task) -> list[Row]:
 def details(curves: dict[str, Curves]) -> str:
     """Return a Markdown table of the levels reached, each with its interval over seeds."""
     lines = [
-        "| method | at the end | 95 % interval | best check | after transitions | training, s | seeds |",
+        "| method | at the end | 95 % interval | best check | after transitions | training, CPU s | seeds |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for method, found in curves.items():

@@ -87,7 +87,8 @@ class Torso(nn.Module):
         """Set the scaler to the mean and standard deviation of each column of `windows` (N, W, F)."""
         rows = windows.reshape(-1, windows.shape[-1]).double()
         self.mean.copy_(rows.mean(0))
-        self.std.copy_(rows.std(0).clamp_min(1e-6))
+        std = rows.std(0)
+        self.std.copy_(torch.where(std > 1e-6, std, 1.0))  # what never moved here may move elsewhere
 
     def scaled(self, windows: Tensor) -> Tensor:
         """Return windows (B, W, F) less the mean, over the standard deviation."""

@@ -28,7 +28,6 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 FOLDS = 5
-LEAST_STD = 1e-6
 
 
 class Parts(NamedTuple):
@@ -107,7 +106,6 @@ def fit_dense(
         torch.manual_seed(seed)
         model = Headed({"net": "dnn", "window": 1, "columns": inputs.shape[1], **torso}, outputs)
     model.torso.fit_scaler(train.inputs[0])
-    model.torso.std.masked_fill_(model.torso.std <= LEAST_STD, 1.0)  # never moved in training; elsewhere it may
     return model, fit(model, train, valid, loss, how, seed=seed, label=label)
 
 
