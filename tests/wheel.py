@@ -30,6 +30,11 @@ assert "site-packages" in etfgym.__file__, etfgym.__file__
 from etfgym.sources.universes import universe
 
 assert len(universe("seed20")) == 20
+
+from etfgym.cli import main
+
+assert main(["tasks", "list"]) == 0
+assert main(["tasks", "run", "iris"]) == 1  # it says which extra to install
 print("wheel", etfgym.__version__, "imports, makes its environments and passes Gymnasium's checker")
 """
 

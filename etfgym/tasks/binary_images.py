@@ -131,7 +131,9 @@ def run(setup: Setup) -> list[Outcome]:
             target=TARGET,
             note=folder.left_out,
             figures={
-                f"part of {name} that is told": float((told.argmax(1) == number)[test.targets == number].float().mean())
+                f"part of {name} that is told": float(
+                    (told.argmax(1) == number)[test.targets == number].double().mean()
+                )
                 for number, name in enumerate(folder.names)
             },
         )

@@ -176,7 +176,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> float:
         >>> accuracy(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1]))
         0.5
     """
-    return float((outputs.argmax(1) == targets).float().mean())
+    return float((outputs.argmax(1) == targets).double().mean())
 
 
 def draw_curve(histories: Sequence[tuple[str, History]], file: Path, title: str) -> None:

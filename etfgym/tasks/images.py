@@ -97,7 +97,7 @@ def baselines(train: Examples, test: Examples) -> dict[str, float]:
     regression = LogisticRegression(tol=1e-3, max_iter=1000).fit(pixels, few.targets.numpy())
     name = "logistic regression" + (f" on {len(few):,}" if len(few) < len(train) else "")
     return {
-        "most frequent": float((test.targets == often).float().mean()),
+        "most frequent": float((test.targets == often).double().mean()),
         name: float(regression.score(tested, test.targets.numpy())),
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from etfgym.nets.headed import Headed
@@ -66,7 +66,8 @@ def run(setup: Setup) -> list[Outcome]:
     for form, folder in ((RELU, setup.folder), (SIGMOID, setup.folder / "sigmoid")):
         model, history = _fitted(form, pictures, setup)
         tabular.save(folder, model, pictures.settings)
-        draw_curve([(form.name, history)], folder / "curve.png", f"{len(pictures.train):,} of {pictures.set_name}")
+        title = f"{len(pictures.train):,} pictures of {pictures.set_name}"
+        draw_curve([(form.name, history)], folder / "curve.png", title)
         outcomes.append(
             Outcome(
                 model=form.name,
@@ -85,6 +86,10 @@ def _fitted(form: Form, pictures: Pictures, setup: Setup) -> tuple[Headed, Histo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setup.seed)
         model = Headed({"net": "dnn", "window": SIDE, "columns": SIDE, **form.torso}, KINDS)
+        # What follows is a softmax or a sigmoid. Torch's own weights are less than half as large, and with them the
+        # sigmoid form, whose hidden layers raw pixels saturate, comes to 0.916 of MNIST where with these it is 0.923.
+        nn.init.xavier_normal_(model.head.weight)
+        nn.init.zeros_(model.head.bias)
     # Not `fit_scaler`: what is always black in training would be blown up where a test picture has ink.
     model.torso.std.fill_(form.brightest)
     how = replace(form.how, epochs=1) if setup.quick else form.how

@@ -7,6 +7,7 @@ from PIL import Image
 
 from etfgym import cli
 from etfgym.tasks import binary_images, shapes
+from etfgym.tasks.fit import accuracy
 from etfgym.tasks.outcome import Setup
 
 
@@ -40,6 +41,11 @@ def test_discs_are_told_from_squares(tmp_path, capsys):
     picture.save(tmp_path / "mine.jpg")
     assert cli.main(["tasks", "predict", "binary-images", str(tmp_path / "mine.jpg"), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split()[0] == "square"
+
+
+def test_nineteen_of_twenty_is_the_target_and_not_just_below():
+    told = torch.eye(2)[[0] * 19 + [1]]
+    assert accuracy(told, torch.zeros(20, dtype=torch.long)) == binary_images.TARGET
 
 
 def test_pictures_are_read_with_their_class_and_scaled(folder):
