@@ -120,6 +120,7 @@ def run(setup: Setup) -> list[Outcome]:
     files.save(setup.folder, "model", model.state_dict(), {"model": model.spec, "names": folder.names})
     draw_curve([("CNN", history)], setup.folder / "curve.png", f"{len(train):,} pictures: {' or '.join(folder.names)}")
     told = outputs_of(model, test)
+    right = (told.argmax(1) == test.targets).double()
     return [
         Outcome(
             model="CNN",
