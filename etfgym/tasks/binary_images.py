@@ -132,9 +132,7 @@ def run(setup: Setup) -> list[Outcome]:
             target=TARGET,
             note=folder.left_out,
             figures={
-                f"part of {name} that is told": float(
-                    (told.argmax(1) == number)[test.targets == number].double().mean()
-                )
+                f"part of {name} that is told": float(right[test.targets == number].mean())
                 for number, name in enumerate(folder.names)
             },
         )
