@@ -103,31 +103,35 @@ def run_jobs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {table.ticker: table for table in tables}
-    left = [job for job in jobs if not (folder / f"{job.key}.parquet").exists()]
+    files = {job: folder / f"{job.key}.parquet" for job in jobs}
+    left = [job for job in jobs if not files[job].exists()]
     left.sort(key=lambda job: -job.steps)  # long ones first, so that no core waits at the end
     runs = Parallel(n_jobs=processes, return_as="generator_unordered")(
-        delayed(run_job)(job, [by_name[ticker] for ticker in job.tickers], folder) for job in left
+        delayed(run_job)(job, [by_name[ticker] for ticker in job.tickers], files[job]) for job in left
     )
-    weights = {job.key: max(job.steps, 100) for job in jobs}
+    weights = {file: max(job.steps, 100) for job, file in files.items()}
     with tqdm(total=sum(weights.values()), unit=" transitions", unit_scale=True, desc="backtest") as bar:
-        bar.update(sum(weights.values()) - sum(weights[job.key] for job in left))
-        for key in runs:
-            bar.update(weights[key])
-    parts = [_read(folder / f"{job.key}.parquet") for job in jobs]
+        bar.update(sum(weights.values()) - sum(weights[files[job]] for job in left))
+        for file in runs:
+            bar.update(weights[file])
+    parts = [_read(files[job]) for job in jobs]
     order = ["agent", "ticker", "test_start", "seed"]
     results = pd.concat([part[0] for part in parts]).sort_values(order, ignore_index=True)
     equity = pd.concat([part[1] for part in parts]).sort_values([*order, "date"], ignore_index=True)
     return results, equity
 
 
-def run_job(job: Job, tables: Sequence[PriceTable], folder: Path) -> str:
-    """Run one job, write its file and return its key."""
+def run_job(job: Job, tables: Sequence[PriceTable], file: Path) -> Path:
+    """Run one job, write its file and return that.
+
+    The file was named by the code as it was when the run began: a process that starts later may see other code.
+    """
     outcomes = trade_test_year(job.agent, tables, job.test_year, job.seed, job.steps, job.device)
     rows = [result_row(job, outcome) for outcome in outcomes]
     days = pa.Table.from_pandas(pd.concat([daily_rows(job, outcome) for outcome in outcomes]), preserve_index=False)
     days = days.replace_schema_metadata({"results": json.dumps(rows), "job": json.dumps(asdict(job))})
-    write_atomically(folder / f"{job.key}.parquet", lambda path: pq.write_table(days, path))
-    return job.key
+    write_atomically(file, lambda path: pq.write_table(days, path))
+    return file
 
 
 def result_row(job: Job, outcome: BacktestResult) -> dict[str, Any]:

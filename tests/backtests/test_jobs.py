@@ -69,11 +69,22 @@ def test_a_run_that_stopped_goes_on_with_what_is_missing(tables, tmp_path, monke
     assert again.equals(whole)
 
 
+def test_code_that_changes_while_jobs_run_loses_none_of_them(tables, tmp_path, monkeypatch):
+    listed = list_jobs(("buy-and-hold",), tables, [2010], seeds=1, steps=0, pooled=False)
+
+    def run_other_code(job, *rest):
+        monkeypatch.setattr(jobs, "SETTINGS", {"code": "another"})
+        return run_job(job, *rest)
+
+    monkeypatch.setattr(jobs, "run_job", run_other_code)
+    results, _ = run_jobs(listed, tables, tmp_path, 1)
+    assert len(results) == len(listed)
+
+
 def test_a_job_file_tells_what_it_is_and_its_last_equity_is_its_return(tmp_path):
     table = load("builtin", "SP500")[0]
     (job,) = list_jobs(("buy-and-hold",), [table], [2018], seeds=1, steps=0, pooled=False)
-    run_job(job, [table], tmp_path)
-    content = pq.read_table(tmp_path / f"{job.key}.parquet")
+    content = pq.read_table(run_job(job, [table], tmp_path / "one.parquet"))
     assert json.loads(content.schema.metadata[b"job"])["test_year"] == 2018
     (row,) = json.loads(content.schema.metadata[b"results"])
     equity = content["equity"].to_pylist()
