@@ -94,7 +94,7 @@ def _fitted(form: Form, pictures: Pictures, setup: Setup) -> tuple[Headed, Histo
     model.torso.std.fill_(form.brightest)
     how = replace(form.how, epochs=1) if setup.quick else form.how
     train, valid = pictures.train, pictures.valid
-    return model, fit(model, train, valid, form.loss, how, seed=setup.seed, score=accuracy, label=form.name)
+    return model, fit(model, train, valid, form.loss, how, seed=setup.seed, label=form.name)
 
 
 def predict(folder: Path, given: str) -> str:
