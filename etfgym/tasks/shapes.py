@@ -35,4 +35,6 @@ def draw(folder: Path, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m etfgym.tasks.shapes FOLDER")
     draw(Path(sys.argv[1]))
