@@ -34,6 +34,7 @@ from backtests.protocol import DQN_CONFIG, DQN_OBSERVATION, ENVIRONMENT, train_d
 from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.backtest import backtest
+from etfgym.checks import positive
 from etfgym.nets import TORSOS, build, files
 from etfgym.nets.transfer import transfer
 from etfgym.policies import BuyAndHold
@@ -237,13 +238,6 @@ def _read(folder: Path, test_year: int) -> tuple[dict[str, Any], str]:
     return spec, hashlib.sha256((folder / files.WEIGHTS).read_bytes()).hexdigest()
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backtests.pretraining",
@@ -257,8 +251,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--net", choices=tuple(TORSOS), default="cnn", help="the torso, with all of its defaults")
     add("--weights", type=Path, metavar="FOLDER", help="a torso of `python -m etfgym.tasks pretrain`, instead of --net")
     add("--freeze", action="store_true", help="the torso stays as it came; only what follows it learns")
-    add("--seeds", type=_positive, default=10, help="pairs of trainings; fewer than ten are no evidence")
-    add("--steps", type=_positive, default=20_000, help="transitions of a training")
+    add("--seeds", type=positive, default=10, help="pairs of trainings; fewer than ten are no evidence")
+    add("--steps", type=positive, default=20_000, help="transitions of a training")
     add("--out", type=Path, default=Path("runs/pretraining"), help="result folder; a stopped run goes on there")
     return parser
 

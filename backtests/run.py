@@ -27,7 +27,7 @@ from backtests.jobs import SETTINGS, list_jobs, run_jobs
 from backtests.protocol import AGENTS
 from etfgym import sources
 from etfgym.atomic import write_atomically
-from etfgym.checks import one_of
+from etfgym.checks import one_of, positive
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
 from etfgym.report.tables import summary_text
@@ -129,13 +129,6 @@ def _write_table(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda part: frame.to_parquet(part, index=False))
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backtests.run",
@@ -151,9 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--test-years", default="2017-2018", help="2018, 2016-2020 or 2012,2018; each is traded once, out of sample")
     add("--agents", default=",".join(AGENTS), help="buy-and-hold is always added")
-    add("--seeds", type=_positive, default=10, help="trainings of each learner, draws of the random agent")
+    add("--seeds", type=positive, default=10, help="trainings of each learner, draws of the random agent")
     add("--device", default="cpu", help="where the learners learn: cpu or cuda")
-    add("--steps", type=_positive, default=8_000, help="training transitions of each learner")
+    add("--steps", type=positive, default=8_000, help="training transitions of each learner")
     add("--train", choices=("per-etf", "pooled"), default="per-etf", help="a learner for each ETF, or one for all")
     add("--out", type=Path, default=Path("runs/backtest"), help="result folder; a stopped run goes on there")
     return parser

@@ -28,7 +28,8 @@ from agents.market_replay import MarketReplay
 from agents.one_env import as_vector
 from agents.settings import DQNConfig
 from benchmarks.cleanrl_way import CleanRLWay
-from benchmarks.harness import Case, Measure, Peer, measure, parser, positive, report
+from benchmarks.harness import Case, Measure, Peer, measure, parser, report
+from etfgym.checks import positive
 
 WINDOW = "etfgym/EtfTrading-v0"
 BATCH, REPLAY, TRAIN_EVERY, LEARNING_STARTS, TARGET_EVERY = 64, 50_000, 4, 256, 1_000

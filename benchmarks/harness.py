@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 from tqdm import tqdm
 
 from etfgym.atomic import write_atomically
+from etfgym.checks import positive
 
 Measure: TypeAlias = Callable[[], float | tuple[float, float]]
 """Sets up, warms up, measures once; returns work per second, or (work, seconds)."""
@@ -219,14 +220,6 @@ def add_common(made: argparse.ArgumentParser) -> None:
     """Add `--json` and `--quick`."""
     made.add_argument("--json", type=Path, metavar="FILE", help="write the same figures to FILE")
     made.add_argument("--quick", action="store_true", help="seconds instead of minutes: only shows that it runs")
-
-
-def positive(text: str) -> int:
-    """Return a whole number above 0, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def report(rows: Sequence[Row], *, json_file: Path | None, packages: Sequence[str] = ()) -> None:

@@ -29,9 +29,10 @@ from tqdm import tqdm
 from agents.settings import DQNConfig
 from backtests.run import parse_years
 from benchmarks.curves import Curves, draw
-from benchmarks.harness import Row, add_common, as_json, machine, machine_line, positive, table, write_json
+from benchmarks.harness import Row, add_common, as_json, machine, machine_line, table, write_json
 from benchmarks.learners import REWARD_SCALE, Control, EtfYear, Learner, Ours, Point, Problem, Sb3
 from etfgym import sources
+from etfgym.checks import positive
 from etfgym.sources.universes import universe
 from etfgym.splits import split_by_year
 from etfgym.stats import mean_interval

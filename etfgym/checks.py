@@ -51,6 +51,18 @@ def whole_number(name: str, value: object, least: int) -> int:
     return number
 
 
+def positive(text: str) -> int:
+    """Return the whole number above 0 that a word of the command line is, for argparse.
+
+    Raises:
+        ValueError: If it is none; argparse says which option and which word.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def real_number(name: str, value: object) -> float:
     """Return `value` as a float if it is a number; a bool is none.
 
