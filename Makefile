@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := torch,sb3,report,tasks,atari,yahoo,cluster
+EXTRAS := torch,sb3,tune,report,tasks,atari,yahoo,ray,dask
 
 .PHONY: backtest test check wheel venv clean
 
