@@ -18,7 +18,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +28,30 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from agents import dqn_market, registry
 from agents.dqn import DQN
 from backtests.jobs import SETTINGS
-from backtests.protocol import DQN_CONFIG, DQN_OBSERVATION, ENVIRONMENT, train_dqn
+from backtests.protocol import environment, observation, training
 from etfgym import sources
 from etfgym.atomic import write_atomically
-from etfgym.backtest import backtest
+from etfgym.backtest import backtest, backtest_together
 from etfgym.checks import positive
+from etfgym.ledger import Costs
 from etfgym.nets import TORSOS, build, files
 from etfgym.nets.transfer import transfer
 from etfgym.policies import BuyAndHold
 from etfgym.prices import PriceTable
 from etfgym.report.tables import FEWEST_SEEDS, PROVISO, percent, points, span
 from etfgym.sources.universes import universe
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 from etfgym.stats import Interval, mean_interval
 from etfgym.tasks.pretrain import FITTING, pretrain
 
 Floats = npt.NDArray[np.float64]
 BOOTSTRAP_SEED = 0
 CODE = Path(__file__).read_text()
+COSTS = Costs()
+AGENT = registry.learner("dqn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +96,25 @@ def run(
     return np.array([json.loads((folder / training.file).read_text())["returns"] for training in trainings])
 
 
-def _run(training: Training, tables: Sequence[PriceTable], weights: Path, file: Path) -> None:
-    agent = train(training, tables, weights)
-    periods = [split_by_year(table, training.test_year).test for table in tables]
-    returns = [
-        backtest(agent, table, period, **ENVIRONMENT, **DQN_OBSERVATION).total_return
-        for table, period in zip(tables, periods, strict=True)
-    ]
-    content = json.dumps({"training": asdict(training), "returns": returns}, indent=1)
+def _run(spec: Training, tables: Sequence[PriceTable], weights: Path, file: Path) -> None:
+    agent = train(spec, tables, weights)
+    periods = [split_by_fold(table, Fold(spec.test_year)).test for table in tables]
+    results = backtest_together(agent, tables, periods, **environment(COSTS), **observation(AGENT))
+    returns = [result.total_return for result in results]
+    content = json.dumps({"training": asdict(spec), "returns": returns}, indent=1)
     write_atomically(file, lambda path: path.write_text(content))
 
 
-def train(training: Training, tables: Sequence[PriceTable], weights: Path) -> DQN:
-    """Return the agent, with the weights that did best in the validation year; see `backtests.protocol.train_dqn`."""
+def train(spec: Training, tables: Sequence[PriceTable], weights: Path) -> DQN:
+    """Return the agent, with the weights that did best in the validation year; see `backtests.protocol`."""
 
     def prepare(agent: DQN) -> None:
-        if training.weights:
-            transfer(agent, weights, freeze=training.freeze)
+        if spec.weights:
+            transfer(agent, weights, freeze=spec.freeze)
 
-    config = replace(DQN_CONFIG, torso=training.torso, features=training.torso["features"])
-    return train_dqn(tables, training.test_year, training.seed, training.steps, config=config, prepare=prepare)
+    settings = {**AGENT.settings, "torso": spec.torso, "features": spec.torso["features"]}
+    task = training(AGENT, tables, Fold(spec.test_year), spec.seed, spec.steps, costs=COSTS)
+    return dqn_market.learn(settings, task, prepare)
 
 
 # ------------------------------------------------------------------------------------------------ report
@@ -178,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         tables = sources.load(asked.prices, universe(asked.universe) if asked.universe else None)
-        tests = [split_by_year(table, asked.test_year).test for table in tables]
+        tests = [split_by_fold(table, Fold(asked.test_year)).test for table in tables]
         weights = asked.weights or _pretrained(tables, asked)
         spec, sha256 = _read(weights, asked.test_year)
     except (ValueError, OSError, ImportError) as error:
@@ -198,13 +201,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
     without, pretrained = returns.reshape(asked.seeds, 2, len(tables)).transpose(1, 2, 0)
-    held = [backtest(BuyAndHold(), table, test, **ENVIRONMENT) for table, test in zip(tables, tests, strict=True)]
+    held = [
+        backtest(BuyAndHold(), table, test, **environment(COSTS)) for table, test in zip(tables, tests, strict=True)
+    ]
     hold = np.array([result.total_return for result in held])
     first, last = min(test.first for test in tests), max(test.last for test in tests)
-    costs = ENVIRONMENT["costs"].commission
     head = (
         f"Out of sample {first} to {last} on {', '.join(made['tickers'])}; {asked.steps:,} transitions a training; "
-        f"torso {spec['net']}{', frozen' if asked.freeze else ''}; costs {10_000 * costs:g} basis points a trade"
+        f"torso {spec['net']}{', frozen' if asked.freeze else ''}; "
+        f"costs {10_000 * COSTS.commission:g} basis points a trade"
     )
     text = "\n".join([*textwrap.wrap(head, 100), "", summary(without, pretrained, hold)])
     write_atomically(asked.out / "summary.txt", lambda path: path.write_text(f"{text}\n"))

@@ -2,102 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 
-import etfgym  # noqa: F401 (registers the environments)
-from agents.dqn import DQN
-from agents.on_device import DeviceDQN
-from agents.settings import DQNConfig
-from etfgym.backtest import BacktestResult, backtest, hindsight_policy
+from agents.registry import Agent
+from agents.training import Training
+from etfgym.backtest import BacktestResult, backtest, backtest_together, hindsight_policy
 from etfgym.ledger import Costs
-from etfgym.policies import POLICIES, Policy, make_policy
+from etfgym.policies import Policy, make_policy
 from etfgym.prices import PriceTable
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, Split, split_by_fold
 
-AGENTS = ("dqn", *POLICIES, "hindsight")
-"""Every agent that can be compared, by name."""
-
-SEEDED = ("dqn", "random")
-"""Those in which chance plays a part; the others have the one seed 0."""
-
-COSTS = Costs()
 INITIAL_CASH = 20_000.0
-ENVIRONMENT: dict[str, Any] = {"initial_cash": INITIAL_CASH, "costs": COSTS}
-"""What every agent trades in."""
-
-DQN_OBSERVATION: dict[str, Any] = {"observe_account": True}
-DQN_CONFIG = DQNConfig(gamma=0.95, reward_scale=100.0)
-"""Rewards in percent of the initial cash; a horizon of about twenty days."""
-TRAINING_ENVS = 16
 CHECKS = 10
 """How often in a training the validation year is traded, to keep the best weights."""
+CHECKPOINT_EVERY = 20_000
+"""Transitions from one checkpoint of a training to the next; they are part of the training, as episodes start anew."""
+
+
+def environment(costs: Costs) -> dict[str, Any]:
+    """Return the keywords of the environment that every agent trades in."""
+    return {"initial_cash": INITIAL_CASH, "costs": costs}
 
 
 def trade_test_year(
-    agent: str, tables: Sequence[PriceTable], test_year: int, seed: int, steps: int, device: str = "cpu"
-) -> list[BacktestResult]:
-    """Return what `agent` did in the test year, one result a table.
-
-    Args:
-        agent: One of `AGENTS`.
-        tables: What it trades; "dqn" learns on all of them together.
-        test_year: Its year before is for validation, the years before that are for training.
-        seed: Of training and of chance in the policy.
-        steps: Transitions to train on.
-        device: Where to train, "cpu" or "cuda".
-    """
-    periods = [split_by_year(table, test_year).test for table in tables]
-    keywords = ENVIRONMENT
-    if agent == "dqn":
-        policies: list[Policy] = [train_dqn(tables, test_year, seed, steps, device)] * len(tables)
-        keywords = ENVIRONMENT | DQN_OBSERVATION
-    elif agent == "hindsight":
-        policies = [
-            hindsight_policy(table, period, **ENVIRONMENT) for table, period in zip(tables, periods, strict=True)
-        ]
-    else:
-        policies = [make_policy(agent, seed) for _ in tables]
-    return [
-        backtest(policy, table, period, **keywords)
-        for policy, table, period in zip(policies, tables, periods, strict=True)
-    ]
-
-
-def train_dqn(
+    agent: str,
+    learner: Agent | None,
     tables: Sequence[PriceTable],
-    test_year: int,
+    fold: Fold,
     seed: int,
     steps: int,
-    device: str = "cpu",
     *,
-    config: DQNConfig = DQN_CONFIG,
-    prepare: Callable[[DQN], object] | None = None,
-) -> DQN:
-    """Return a DQN trained on the years before the validation year, with the weights that did best in that year.
+    costs: Costs,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> list[BacktestResult]:
+    """Return what an agent did in the test year, one result a table.
 
-    The training environment is made from tables that end with the last training day. `prepare` is called with the
-    agent before it learns.
+    Args:
+        agent: Its name.
+        learner: What learns, on all tables together; None: the fixed policy of that name.
+        tables: What it trades.
+        fold: Which years teach, choose and judge.
+        seed: Of training and of chance in the policy.
+        steps: Transitions to train on.
+        costs: What trades cost, in training too.
+        device: Where to train, "cpu" or "cuda".
+        checkpoint: File from which a killed training goes on.
     """
-    torch.set_num_threads(1)  # the same sums in the same order whatever the machine; jobs run beside each other
-    splits = [split_by_year(table, test_year) for table in tables]
-    past = [table.until(split.train.last) for table, split in zip(tables, splits, strict=True)]
-    envs = gym.make_vec("etfgym/EtfTrading-v0", num_envs=TRAINING_ENVS, prices=past, **ENVIRONMENT, **DQN_OBSERVATION)
-    learner = DQN if device == "cpu" else DeviceDQN
-    agent = learner(envs.single_observation_space, 5, config, seed, device)
-    if prepare is not None:
-        prepare(agent)
+    keywords = environment(costs)
+    periods = [split_by_fold(table, fold).test for table in tables]
+    if learner is not None:
+        policy = train(learner, tables, fold, seed, steps, costs=costs, device=device, checkpoint=checkpoint)
+        return backtest_together(policy, tables, periods, **keywords, **observation(learner))
+    pairs = list(zip(tables, periods, strict=True))
+    if agent == "hindsight":
+        policies: list[Policy] = [hindsight_policy(*pair, **keywords) for pair in pairs]
+    else:
+        policies = [make_policy(agent, seed) for _ in tables]
+    return [backtest(policy, *pair, **keywords) for policy, pair in zip(policies, pairs, strict=True)]
 
-    def validate(_: int) -> float:
-        results = [
-            backtest(agent, table, split.valid, **ENVIRONMENT, **DQN_OBSERVATION)
-            for table, split in zip(tables, splits, strict=True)
-        ]
+
+def train(
+    learner: Agent,
+    tables: Sequence[PriceTable],
+    fold: Fold,
+    seed: int,
+    steps: int,
+    *,
+    costs: Costs,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> Policy:
+    """Return the policy learnt on the fold's training years, as it did best in the validation year."""
+    task = training(learner, tables, fold, seed, steps, costs=costs, device=device, checkpoint=checkpoint)
+    policy: Policy = learner.module.learn(learner.settings, task)
+    return policy
+
+
+def training(
+    learner: Agent,
+    tables: Sequence[PriceTable],
+    fold: Fold,
+    seed: int,
+    steps: int,
+    *,
+    costs: Costs,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> Training:
+    """Return what a learner is given: tables that end with the last training day, and the validation year's return."""
+    torch.set_num_threads(1)  # the same sums in the same order whatever the machine; jobs run beside each other
+    splits = [split_by_fold(table, fold) for table in tables]
+    seen, valid = observation(learner), [split.valid for split in splits]
+
+    def validate(policy: Policy) -> float:
+        results = backtest_together(policy, tables, valid, **environment(costs), **seen)
         return float(np.mean([result.total_return for result in results]))
 
-    agent.learn(envs, steps, seed=seed, validate=validate, check_every=max(1, steps // CHECKS))
-    return agent
+    return Training(
+        tables=[table.until(split.train.last) for table, split in zip(tables, splits, strict=True)],
+        environment=environment(costs) | dict(learner.environment) | {"start": _starts(splits, fold)},
+        num_envs=learner.num_envs,
+        steps=steps,
+        seed=seed,
+        validate=validate,
+        check_every=max(1, steps // CHECKS),
+        checkpoint_every=CHECKPOINT_EVERY,
+        checkpoint=checkpoint,
+        device=device,
+    )
+
+
+def observation(learner: Agent) -> dict[str, Any]:
+    """Return those keywords of a learner's environment that it needs to trade: all but the reward."""
+    return {name: value for name, value in learner.environment.items() if name != "reward"}
+
+
+def _starts(splits: Sequence[Split], fold: Fold) -> tuple[np.datetime64, np.datetime64] | None:
+    """Return between which days a training's episodes may start: anywhere, or in the rolling window."""
+    if fold.train_years is None and not fold.in_sample:
+        return None
+    return min(split.train.eve for split in splits), max(split.train.last for split in splits)

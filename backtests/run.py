@@ -7,39 +7,25 @@ python -m backtests.run --prices prices.parquet --universe SPY,QQQ --test-years 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
-import platform
 import re
 import shlex
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from agents.dqn import devices
-from backtests.jobs import SETTINGS, list_jobs, run_jobs
-from backtests.protocol import AGENTS
+from agents.registry import FIXED, find
+from backtests.backends import BACKENDS, Backend
+from backtests.folder import write_folder
+from backtests.jobs import list_jobs, run_jobs
 from etfgym import sources
-from etfgym.atomic import write_atomically
 from etfgym.checks import one_of, positive
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
 from etfgym.report.tables import summary_text
 from etfgym.sources.universes import universe
-from etfgym.splits import split_by_year
-
-NOTES = {
-    "builtin": "Builtin prices are stock indices, not funds: they pay no dividends, and until 2006 the published open "
-    "of the S&P 500 is nearly always the last close. Good for trying things out, no evidence about an ETF.",
-    "world": "An artificial market: nothing here says anything about a real one.",
-}
-PACKAGES = ("gymnasium", "numba", "numpy", "pandas", "pyarrow", "torch")
+from etfgym.splits import Fold, split_by_fold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,45 +33,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     try:
-        agents = _agents(asked.agents)
-        years = parse_years(asked.test_years)
+        agents = {name: find(name) for name in _agents(asked.agents)}
+        folds = [Fold(year, asked.train_years) for year in parse_years(asked.test_years)]
         tickers = universe(asked.universe) if asked.universe else None
         if asked.prices == "yahoo" and tickers is None:
             tickers = universe("seed20")
         device = one_of("--device", asked.device, devices())
+        backend = Backend(asked.backend, asked.jobs, asked.address)
         tables = sources.load(asked.prices, tickers)
-        splits = {year: [split_by_year(table, year) for table in tables] for year in years}
-        jobs = list_jobs(
-            agents, tables, years, seeds=asked.seeds, steps=asked.steps, pooled=asked.train == "pooled", device=device
-        )
+        for fold in folds:
+            for table in tables:
+                split_by_fold(table, fold)
+        pooled = asked.train == "pooled"
+        jobs = list_jobs(agents, tables, folds, seeds=asked.seeds, steps=asked.steps, pooled=pooled, device=device)
         asked.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     named = ", ".join(table.ticker for table in tables)
-    print(f"{len(jobs)} jobs: {', '.join(agents)} on {named}, test years {', '.join(map(str, years))}")
+    print(f"{len(jobs)} jobs: {', '.join(agents)} on {named}, test years {', '.join(str(f.test_year) for f in folds)}")
     try:
-        results, equity = run_jobs(jobs, tables, asked.out / "jobs", os.cpu_count() or 1)
+        finished = run_jobs(jobs, tables, asked.out / "jobs", backend)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    _write_table(asked.out / "results.parquet", results)
-    _write_table(asked.out / "equity.parquet", equity)
+    for job, why in finished.errors.items():
+        print(f"failed: {job}: {why}; traceback: {asked.out / 'jobs' / job.key}.error.txt", file=sys.stderr)
+    if finished.results.empty:
+        return 1
     command = "python -m backtests.run " + shlex.join(sys.argv[1:] if arguments is None else arguments)
-    settings = {name: str(value) for name, value in vars(asked).items()} | SETTINGS
-    manifest = {
-        "command": command.strip(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "settings": settings,
-        "data_sha256": hashlib.sha256("".join(table.sha256 for table in tables).encode()).hexdigest(),
-        "tickers": {table.ticker: {"source": table.source, "sha256": table.sha256} for table in tables},
-        "train": [_periods(year, splits[year]) for year in years],
-        "notes": [note for source, note in NOTES.items() if any(table.source.startswith(source) for table in tables)],
-    }
-    write_atomically(asked.out / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1)))
-    report = write_report(asked.out)
+    settings = {name: str(value) for name, value in vars(asked).items()}
+    write_folder(asked.out, finished, jobs, tables, command=command.strip(), settings=settings, more={})
+    try:
+        report = write_report(asked.out)
+    except ValueError as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return 1
     print(f"\n{summary_text(load_results(asked.out))}\n\nreport: {report}")
-    return 0
+    return int(bool(finished.errors))
 
 
 def parse_years(text: str) -> list[int]:
@@ -111,22 +95,7 @@ def parse_years(text: str) -> list[int]:
 
 def _agents(text: str) -> list[str]:
     """Return the agents named, with buy-and-hold among them: nothing is reported without it."""
-    agents = [one_of("agent", name.strip(), AGENTS) for name in text.split(",")]
-    return list(dict.fromkeys([*agents, "buy-and-hold"]))
-
-
-def _periods(year: int, splits: Sequence[Any]) -> dict[str, Any]:
-    """Return the dates of a test year's periods, from the earliest first day to the latest last day."""
-    dates: dict[str, Any] = {"test_year": year}
-    for name in ("train", "valid", "test"):
-        periods = [getattr(split, name) for split in splits]
-        dates[f"{name}_start"] = str(min(period.first for period in periods))
-        dates[f"{name}_end"] = str(max(period.last for period in periods))
-    return dates
-
-
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    write_atomically(path, lambda part: frame.to_parquet(part, index=False))
+    return list(dict.fromkeys([*(name.strip() for name in text.split(",")), "buy-and-hold"]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,11 +112,15 @@ def _parser() -> argparse.ArgumentParser:
         help="tickers, or a name in data/universes.toml (default: all there are)",
     )
     add("--test-years", default="2017-2018", help="2018, 2016-2020 or 2012,2018; each is traded once, out of sample")
-    add("--agents", default=",".join(AGENTS), help="buy-and-hold is always added")
+    add("--train-years", type=positive, help="years to train on, a rolling window (default: all there are, expanding)")
+    add("--agents", default=",".join(("dqn", *FIXED)), help="buy-and-hold is always added")
     add("--seeds", type=positive, default=10, help="trainings of each learner, draws of the random agent")
     add("--device", default="cpu", help="where the learners learn: cpu or cuda")
-    add("--steps", type=positive, default=8_000, help="training transitions of each learner")
+    add("--steps", type=positive, help="training transitions of each learner (default: those of its settings)")
     add("--train", choices=("per-etf", "pooled"), default="per-etf", help="a learner for each ETF, or one for all")
+    add("--backend", default="process", help=f"where the jobs run: {', '.join(BACKENDS)}")
+    add("--jobs", type=positive, default=os.cpu_count() or 1, help="jobs at a time")
+    add("--address", help="of a Ray or Dask cluster (default: one is started on this machine)")
     add("--out", type=Path, default=Path("runs/backtest"), help="result folder; a stopped run goes on there")
     return parser
 

@@ -34,7 +34,7 @@ from benchmarks.learners import REWARD_SCALE, Control, EtfYear, Learner, Ours, P
 from etfgym import sources
 from etfgym.checks import positive
 from etfgym.sources.universes import universe
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 from etfgym.stats import mean_interval
 
 EPISODES = 100
@@ -340,7 +340,7 @@ def _problems(asked: argparse.Namespace) -> Sequence[Problem]:
         return [Control({"cartpole": "CartPole-v1", "lunarlander": "LunarLander-v3"}[asked.task], EPISODES)]
     tables = sources.load(asked.prices, universe(asked.universe) if asked.universe else None)
     years = parse_years(asked.years)
-    return [EtfYear(table, split_by_year(table, year).test) for year in years for table in tables]
+    return [EtfYear(table, split_by_fold(table, Fold(year)).test) for year in years for table in tables]
 
 
 def _as_json(curves: dict[str, Curves]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from etfgym import hindsight, metrics
 from etfgym.envs.etf import EtfTradingEnv
+from etfgym.envs.etf_vector import EtfTradingVectorEnv
 from etfgym.envs.settings import Settings
 from etfgym.ledger import Costs, Curves, implied_dividends, run_orders
 from etfgym.policies import Policy, Replay
@@ -87,14 +89,14 @@ def backtest(policy: Policy, table: PriceTable, period: Period, **keywords: Any)
     Example:
         >>> from etfgym.policies import BuyAndHold
         >>> from etfgym.sources import load
-        >>> from etfgym.splits import split_by_year
+        >>> from etfgym.splits import Fold, split_by_fold
         >>> table = load("builtin", "SP500")[0]
-        >>> round(backtest(BuyAndHold(), table, split_by_year(table, 2018).test).total_return, 4)
+        >>> round(backtest(BuyAndHold(), table, split_by_fold(table, Fold(2018)).test).total_return, 4)
         -0.0674
     """
     keywords = keywords | getattr(policy, "env_keywords", {})
     env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)
-    masked = "action_masks" in inspect.signature(policy.predict).parameters
+    masked = _takes_masks(policy)
     observation, info = env.reset(seed=0)  # ticker and start are fixed: nothing is left to chance
     orders = np.zeros(period.days, np.int64)
     state, first, over, day = None, np.ones(1, np.bool_), False, 0
@@ -106,6 +108,40 @@ def backtest(policy: Policy, table: PriceTable, period: Period, **keywords: Any)
         day += env.settings.decision_every
         first = np.zeros(1, np.bool_)
     return _account(table, period, orders, env.settings)
+
+
+def backtest_together(
+    policy: Policy, tables: Sequence[PriceTable], periods: Sequence[Period], **keywords: Any
+) -> list[BacktestResult]:
+    """Trade each period with `policy` as `backtest` does, tables that have the same days side by side.
+
+    It is the quicker way for a network, which decides for many accounts as fast as for one.
+
+    Args:
+        policy: Whose `predict` takes batches of observations.
+        tables: Prices; shape (n,).
+        periods: One a table.
+        **keywords: As in `backtest`.
+    """
+    results: dict[int, BacktestResult] = {}
+    masked = _takes_masks(policy)
+    days = [(period.eve, period.days) for period in periods]
+    for eve, length in dict.fromkeys(days):
+        chosen = [number for number, found in enumerate(days) if found == (eve, length)]
+        group = [tables[number] for number in chosen]
+        env = EtfTradingVectorEnv(len(group), prices=group, start=eve, length=length, **keywords)
+        observation, info = env.reset(seed=0, options={"ticker": [table.ticker for table in group]})
+        orders = np.zeros((len(group), length), np.int64)
+        state, first = None, np.ones(len(group), np.bool_)
+        for day in range(0, length, env.settings.decision_every):
+            given = {"action_masks": info["action_mask"]} if masked else {}
+            actions, state = policy.predict(observation, state=state, episode_start=first, deterministic=True, **given)
+            observation, _, _, _, info = env.step(actions)
+            orders[:, day] = info["requested"]
+            first = np.zeros(len(group), np.bool_)
+        for row, number in zip(orders, chosen, strict=True):
+            results[number] = _account(tables[number], periods[number], row, env.settings)
+    return [results[number] for number in range(len(tables))]
 
 
 def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Replay:
@@ -128,6 +164,10 @@ def hindsight_policy(table: PriceTable, period: Period, **keywords: Any) -> Repl
     allowed = hindsight.allowed_orders(settings.units, settings.order_policy)
     actions = [allowed.index(order) for order in orders.tolist()]
     return Replay(actions, hindsight.env_keywords(settings.units, settings.order_policy))
+
+
+def _takes_masks(policy: Policy) -> bool:
+    return "action_masks" in inspect.signature(policy.predict).parameters
 
 
 def _account(table: PriceTable, period: Period, orders: npt.NDArray[np.int64], settings: Settings) -> BacktestResult:

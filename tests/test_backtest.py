@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from etfgym.backtest import backtest
+from etfgym.backtest import backtest, backtest_together
 from etfgym.envs.etf import EtfTradingEnv
 from etfgym.ledger import ALL, Costs
 from etfgym.policies import BuyAndHold, Random, Replay, make_policy
-from etfgym.prices import PriceError, PriceTable
+from etfgym.prices import CLOSE, PriceTable
 from etfgym.sources import load
 from etfgym.sources.worlds import make_world
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 
 COSTS = Costs(commission=0.002, fixed_fee=1.0, slippage_bps=10)
 
@@ -23,7 +23,7 @@ def table():
 @pytest.mark.parametrize("decision_every", [1, 20])
 @pytest.mark.parametrize("order_policy", ["clip", "reject"])
 def test_the_daily_account_equals_the_environments_to_the_bit(table, decision_every, order_policy):
-    period = split_by_year(table, 2016).test
+    period = split_by_fold(table, Fold(2016)).test
     keywords = {"decision_every": decision_every, "order_policy": order_policy, "costs": COSTS}
     result = backtest(Random(3), table, period, **keywords)
     env = EtfTradingEnv(prices=table, start=period.eve, length=period.days, **keywords)
@@ -42,7 +42,7 @@ def test_the_daily_account_equals_the_environments_to_the_bit(table, decision_ev
 
 
 def test_buy_and_hold_of_2018_is_what_pencil_and_paper_say(table):
-    period = split_by_year(table, 2018).test
+    period = split_by_fold(table, Fold(2018)).test
     result = backtest(BuyAndHold(), table, period, costs=Costs(commission=0.001))
     first = int(np.flatnonzero(table.dates == np.datetime64("2018-01-02"))[0])
     last = int(np.flatnonzero(table.dates == np.datetime64("2018-12-31"))[0])
@@ -56,7 +56,7 @@ def test_buy_and_hold_of_2018_is_what_pencil_and_paper_say(table):
 
 
 def test_the_cost_is_what_a_free_market_would_have_left_for_the_same_fills(table):
-    period = split_by_year(table, 2016).test
+    period = split_by_fold(table, Fold(2016)).test
     actions = [0, 2, 2, 4] + [2] * (period.days - 5) + [1]  # buy 20, sell 20, and buy 10 on the last day
     kwargs = {"units": (20, 10)}
     dear = backtest(Replay(actions, kwargs), table, period, costs=COSTS)
@@ -68,14 +68,14 @@ def test_the_cost_is_what_a_free_market_would_have_left_for_the_same_fills(table
 
 
 def test_what_a_policy_asks_of_its_environment_comes_before_what_the_caller_asks(table):
-    period = split_by_year(table, 2016).test
+    period = split_by_fold(table, Fold(2016)).test
     result = backtest(BuyAndHold(), table, period, units=(1,))
     assert result.curves.filled[1] > 20
 
 
 def test_no_row_after_the_period_changes_a_backtest():
     table = make_world("random-walk", 4)
-    period = split_by_year(table, 2010).test
+    period = split_by_fold(table, Fold(2010)).test
     later = table.dates > period.last
     bars = table.bars.copy()
     bars[later] *= 3.0
@@ -86,24 +86,32 @@ def test_no_row_after_the_period_changes_a_backtest():
 
 
 def test_an_account_that_never_trades_has_no_sharpe_ratio(table):
-    result = backtest(Replay([1] * 251, {"units": (ALL,)}), table, split_by_year(table, 2018).test)
+    result = backtest(Replay([1] * 251, {"units": (ALL,)}), table, split_by_fold(table, Fold(2018)).test)
     assert np.isnan(result.sharpe)
     assert (result.total_return, result.max_drawdown, result.turnover, result.cost, result.trades) == (0, 0, 0, 0, 0)
 
 
-def test_periods_follow_each_other_without_a_day_in_common(table):
-    split = split_by_year(table, 2018)
-    assert split.train.last == split.valid.eve
-    assert split.valid.last == split.test.eve
-    assert [str(period.first)[:4] for period in (split.valid, split.test)] == ["2017", "2018"]
-    days = table.dates[(table.dates > split.test.eve) & (table.dates <= split.test.last)]
-    assert len(days) == split.test.days == 251
+class Wavers:
+    """Acts by the last day's return, so that every account goes its own way."""
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        window = np.asarray(observation["window"])
+        rise = window[..., -1, CLOSE] - window[..., -2, CLOSE]
+        return np.where(rise > 0, 0, 4), None
 
 
-@pytest.mark.parametrize("year", [1999, 2000, 2019])
-def test_a_test_year_without_its_past_or_its_bars_is_refused(table, year):
-    with pytest.raises(PriceError, match=rf"SP500: can't test on {year} with bars from 1999-01-04 to 2018-12-31; it"):
-        split_by_year(table, year)
+@pytest.mark.parametrize("decision_every", [1, 7])
+def test_tables_side_by_side_give_what_each_gives_alone_even_with_other_days(decision_every):
+    tables = [*load("builtin"), make_world("planted", 1), make_world("sine", 2)]  # weekdays, not trading days
+    periods = [split_by_fold(table, Fold(2012)).test for table in tables]
+    assert len({period.days for period in periods}) == 2
+    keywords = {"observe_account": True, "decision_every": decision_every}
+    together = backtest_together(Wavers(), tables, periods, **keywords)
+    for table, period, result in zip(tables, periods, together, strict=True):
+        alone = backtest(Wavers(), table, period, **keywords)
+        assert np.array_equal(alone.curves.equity, result.curves.equity)
+        assert result.ticker == table.ticker
+        assert result.trades > 10
 
 
 def test_a_policy_that_asks_for_action_masks_gets_those_of_the_day(table):
@@ -114,6 +122,6 @@ def test_a_policy_that_asks_for_action_masks_gets_those_of_the_day(table):
             seen.append(action_masks.tolist())
             return np.int64(0), state
 
-    backtest(BuysTwenty(), table, split_by_year(table, 2018).test)
+    backtest(BuysTwenty(), table, split_by_fold(table, Fold(2018)).test)
     assert seen[0] == [1, 1, 1, 0, 0]  # nothing to sell on the first day
     assert seen[-1] == [0, 0, 1, 1, 1]  # no cash on the last

@@ -12,7 +12,7 @@ from etfgym.hindsight import allowed_orders, best_orders
 from etfgym.ledger import Costs, run_orders
 from etfgym.policies import make_policy
 from etfgym.sources.worlds import make_world
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 
 price = st.floats(5.0, 40.0).map(lambda value: round(value, 2))
 costs = st.builds(
@@ -104,7 +104,7 @@ def test_units_too_many_to_list_are_refused_with_the_cure():
 @pytest.mark.parametrize("decision_every", [1, 20])
 def test_the_plan_is_carried_out_in_the_environment_and_no_policy_does_better(order_policy, decision_every):
     table = make_world("planted", 5)
-    period = split_by_year(table, 2010).test
+    period = split_by_fold(table, Fold(2010)).test
     keywords = {"order_policy": order_policy, "decision_every": decision_every}
     best = backtest(hindsight_policy(table, period, **keywords), table, period, **keywords)
     for name in ("ramped-buy-and-hold", "random", "ma-cross"):

@@ -13,7 +13,7 @@ from etfgym.envs.etf import EtfTradingEnv
 from etfgym.envs.etf_vector import EtfTradingVectorEnv
 from etfgym.sb3 import EtfVecEnv
 from etfgym.sources import load
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 
 FIXED = {"tickers": "SP500", "start": "2010-01-04", "length": 4, "observe_account": True}
 
@@ -95,6 +95,6 @@ def test_stable_baselines3_learns_on_it_and_its_model_is_a_policy(algorithm, obs
     mean, _ = evaluate_policy(model, env, n_eval_episodes=2, warn=False)
     assert np.isfinite(mean)
     table = load("builtin", "SP500")[0]
-    period = split_by_year(table, 2018).test
+    period = split_by_fold(table, Fold(2018)).test
     result = backtest(model, table, period, observe_account=observe_account)
     assert np.isfinite(result.total_return)

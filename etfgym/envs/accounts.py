@@ -101,7 +101,8 @@ class Accounts:
         Args:
             which: Accounts to start.
             rng: Draws the tables, then the rows.
-            options: "ticker" and "start" fix what would be drawn or was given as keyword.
+            options: "ticker" and "start" fix what would be drawn or was given as keyword; "ticker" is one for all, or
+                a list of one for each account started.
 
         Raises:
             ValueError: If an option is unknown or can't be met.
@@ -110,8 +111,12 @@ class Accounts:
             one_of("reset option", name, ("ticker", "start"))
         count = int(which.sum())
         if "ticker" in options:
-            ticker = one_of("ticker", options["ticker"], self.market.tickers.tolist())
-            tables = np.full(count, self.market.tickers.tolist().index(ticker))
+            known, asked = self.market.tickers.tolist(), options["ticker"]
+            names = [asked] * count if isinstance(asked, str) else list(asked)
+            if len(names) != count:
+                msg = f"ticker must be one for all or one for each of the {count} accounts started, got {len(names)}"
+                raise ValueError(msg)
+            tables = np.array([known.index(one_of("ticker", name, known)) for name in names])
         else:
             tables = rng.integers(len(self.market.tables), size=count)
         starts = self._starts

@@ -7,16 +7,19 @@ from learners import SMALL, market, weights
 from mdp import Loop, vector
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from agents import dqn
+from agents import dqn, dqn_market
 from agents.device_replay import DeviceReplay
 from agents.dqn import DQN, DQNConfig
 from agents.market_replay import MarketReplay
 from agents.market_torch import Account, TorchMarket
 from agents.on_device import DeviceDQN
 from agents.optimizer import Adam, _step_in_torch
-from backtests import protocol
+from agents.registry import find
+from backtests.protocol import trade_test_year
+from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
 from etfgym.sources.worlds import make_world
+from etfgym.splits import Fold
 
 TABLE, YEAR = "planted", 2010
 
@@ -262,11 +265,12 @@ def test_the_best_weights_in_validation_are_kept_and_patience_ends_the_training(
 
 
 def test_the_planted_signal_is_found_and_beats_buy_and_hold_out_of_sample(monkeypatch):
-    monkeypatch.setattr(protocol, "DQN", DeviceDQN)
+    monkeypatch.setattr(dqn_market, "DQN", DeviceDQN)
     for seed in range(2):
         world = [make_world("planted", seed)]
         learned, held = (
-            protocol.trade_test_year(name, world, YEAR, seed, 3_000)[0].total_return for name in ("dqn", "buy-and-hold")
+            trade_test_year(name, find(name), world, Fold(YEAR), seed, 3_000, costs=Costs())[0].total_return
+            for name in ("dqn", "buy-and-hold")
         )
         assert learned > held + 0.2, f"seed {seed}"
 

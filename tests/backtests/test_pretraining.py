@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from agents.dqn import DQN
+from agents.registry import learner
+from agents.settings import DQNConfig
 from backtests import pretraining
 from backtests.pretraining import Training, conclude, main, summary, train
-from backtests.protocol import DQN_CONFIG
 from etfgym.nets import build, files
 from etfgym.sources import load
 
@@ -53,7 +54,7 @@ def test_both_agents_start_alike_but_for_the_torso(tmp_path):
     save_torso(folder)
     weights, _ = files.load(folder, "torso")
     without, given = (train(training(folder, weights=sha256), tables, folder) for sha256 in ("", "1"))
-    plain = DQN(without.shape, 5, DQN_CONFIG, 4)
+    plain = DQN(without.shape, 5, DQNConfig(**learner("dqn").settings), 4)
     rest = slice(plain.online.torso_part.stop, None)
     assert torch.equal(without.online.flat, plain.online.flat)
     assert torch.equal(given.online.flat[rest], plain.online.flat[rest])

@@ -5,18 +5,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from agents.registry import FIXED, find, learner
 from backtests import protocol
-from backtests.protocol import AGENTS, trade_test_year, train_dqn
+from backtests.protocol import trade_test_year, train
+from etfgym.ledger import Costs
 from etfgym.prices import PRICE_COLUMNS, PriceTable
 from etfgym.sources import load
 from etfgym.sources.worlds import make_world
+from etfgym.splits import Fold
 from etfgym.stats import paired_difference_interval
 
 YEAR = 2010
 
 
 def returns(agent, tables, seed=0, steps=0):
-    return [result.total_return for result in trade_test_year(agent, tables, YEAR, seed, steps)]
+    results = trade_test_year(agent, find(agent), tables, Fold(YEAR), seed, steps, costs=Costs())
+    return [result.total_return for result in results]
 
 
 def test_the_planted_signal_is_found_and_beats_buy_and_hold_out_of_sample_with_every_one_of_5_seeds():
@@ -41,7 +45,7 @@ def test_nothing_after_the_last_training_day_reaches_the_training_but_through_th
     path = np.exp(np.random.default_rng(1).normal(-0.005, 0.03, later.sum()).cumsum())
     bars[np.ix_(later, PRICE_COLUMNS)] *= path[:, None]
     changed = PriceTable(table.ticker, table.dates, bars, table.source)
-    agents = [train_dqn([prices], 2017, seed=0, steps=1_200) for prices in (table, changed)]
+    agents = [train(learner("dqn"), [prices], Fold(2017), 0, 1_200, costs=Costs()) for prices in (table, changed)]
     for before, after in zip(*(agent.online.state_dict().values() for agent in agents), strict=True):
         assert np.array_equal(before, after)
 
@@ -52,20 +56,20 @@ def test_the_weights_kept_are_those_of_the_best_validation_year(monkeypatch):
 
     def scored(policy, *_, **__):
         seen.append([weights.clone() for weights in policy.online.state_dict().values()])
-        return SimpleNamespace(total_return=scores[len(seen) - 1])
+        return [SimpleNamespace(total_return=scores[len(seen) - 1])]
 
-    monkeypatch.setattr(protocol, "backtest", scored)
-    agent = train_dqn([make_world("planted", 1)], YEAR, seed=0, steps=1_500)
+    monkeypatch.setattr(protocol, "backtest_together", scored)
+    agent = train(learner("dqn"), [make_world("planted", 1)], Fold(YEAR), 0, 1_500, costs=Costs())
     assert len(seen) == protocol.CHECKS
     for kept, weights in zip(agent.online.state_dict().values(), seen[2], strict=True):
         assert np.array_equal(kept, weights)
     assert not all(np.array_equal(*pair) for pair in zip(seen[2], seen[-1], strict=True))
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", ["dqn", *FIXED])
 def test_every_agent_trades_every_table_in_its_test_year(agent):
     tables = load("builtin")
-    results = trade_test_year(agent, tables, 2017, seed=1, steps=1_100)
+    results = trade_test_year(agent, find(agent), tables, Fold(2017), 1, 1_100, costs=Costs())
     assert [result.ticker for result in results] == ["SP500", "NASDAQ"]
     for result in results:
         assert str(result.dates[1]) == "2017-01-03"

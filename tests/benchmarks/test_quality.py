@@ -20,7 +20,7 @@ from benchmarks.quality import COUNTERFACTUAL, PLAIN, SB3_DQN, SB3_PPO
 from etfgym.backtest import hindsight_policy
 from etfgym.policies import BuyAndHold
 from etfgym.sources import load
-from etfgym.splits import split_by_year
+from etfgym.splits import Fold, split_by_fold
 
 
 def curves(*scores, seconds=(1.0, 2.0, 3.0)):
@@ -31,7 +31,7 @@ def curves(*scores, seconds=(1.0, 2.0, 3.0)):
 @pytest.fixture
 def year():
     table = load("builtin", "SP500")[0]
-    return EtfYear(table, split_by_year(table, 2018).test)
+    return EtfYear(table, split_by_fold(table, Fold(2018)).test)
 
 
 def test_the_time_to_the_peers_best_level_is_the_first_check_that_reaches_it():
