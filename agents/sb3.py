@@ -262,10 +262,7 @@ def _begin_leg(model: BaseAlgorithm, seed: int) -> None:
     seeds = np.random.SeedSequence((seed, model.num_timesteps))
     model.set_random_seed(int(seeds.generate_state(1)[0]))
     model._last_obs = model.env.reset()  # type: ignore[union-attr,assignment]  # noqa: SLF001
-    model._last_episode_starts = np.ones(model.n_envs, np.bool_)  # noqa: SLF001
-    if isinstance(model, RecurrentPPO):
-        for part in (part for pair in model._last_lstm_states for part in pair):  # type: ignore[attr-defined]  # noqa: SLF001
-            part.zero_()
+    model._last_episode_starts = np.ones(model.n_envs, np.bool_)  # noqa: SLF001 (an LSTM forgets)
 
 
 class _Legs(BaseCallback):
