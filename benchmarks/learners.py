@@ -16,6 +16,7 @@ from torch import Tensor
 import etfgym  # noqa: F401 (registers the environments)
 from agents.dqn import DQN
 from agents.one_env import OneEnv
+from agents.sb3 import check_finite, torso_keywords, vec_env
 from agents.settings import DQNConfig
 from etfgym.backtest import backtest, hindsight_policy
 from etfgym.policies import BuyAndHold, Policy
@@ -25,9 +26,6 @@ from etfgym.splits import Period
 OBSERVATION: dict[str, Any] = {"observe_account": True}
 Point = tuple[int, float, float]
 """Transitions, seconds that the processor trained (a clock would count what else the machine does), score."""
-
-REWARD_SCALE = 100.0
-"""Rewards in percent of the initial cash, for everybody."""
 
 
 class Problem(Protocol):
@@ -80,19 +78,11 @@ class EtfYear:
 
     def make_sb3(self, count: int) -> Any:
         """See `Problem`."""
-        from stable_baselines3.common.vec_env import VecMonitor
-
-        from etfgym.sb3 import EtfVecEnv
-
-        envs = gym.wrappers.vector.TransformReward(self.make_vec(count, "SameStep"), lambda r: REWARD_SCALE * r)
-        return VecMonitor(EtfVecEnv(envs))
+        return vec_env(self.make_vec(count, "SameStep"))
 
     def policy_keywords(self, layers: list[int]) -> dict[str, Any]:
         """See `Problem`; the torso is ours."""
-        from etfgym.nets.extractor import WindowExtractor
-
-        torso = {"features_extractor_class": WindowExtractor, "features_extractor_kwargs": {"torso": {"net": "cnn"}}}
-        return {"policy": "MultiInputPolicy", "policy_kwargs": {**torso, "net_arch": layers}}
+        return {"policy": "MultiInputPolicy", "policy_kwargs": torso_keywords({"net": "cnn"}, {"net_arch": layers})}
 
     def prepare_sb3(self, model: Any) -> None:
         """See `Problem`; the scaler is fitted to the year's windows, as ours is."""
@@ -235,10 +225,3 @@ class Sb3:
         model.learn(transitions, callback=Checkpoints())
         check_finite(model.policy)
         return curve
-
-
-def check_finite(network: torch.nn.Module) -> None:
-    """Raise FloatingPointError unless every weight is finite."""
-    if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
-        msg = "weights are not finite after training: a score of such a learner means nothing"
-        raise FloatingPointError(msg)
