@@ -86,6 +86,9 @@ class DQN:
     ) -> None:
         self.config = config or DQNConfig()
         self.actions = whole_number("actions", actions, 2)
+        if max(self.config.defaults, default=0) >= actions:
+            msg = f"defaults must be actions, 0 to {actions - 1}, got {self.config.defaults}"
+            raise ValueError(msg)
         self.shape = observation_space if isinstance(observation_space, Shape) else Shape.of(observation_space)
         self.device = one_of("device", device, devices())
         weights_seed, rng_seed, evaluation_seed, noise_seed = np.random.SeedSequence(seed).spawn(4)
@@ -154,16 +157,23 @@ class DQN:
         rows = self._rows(observation)
         epsilon = np.full(len(rows), 0.0 if deterministic else self.config.evaluation_epsilon)
         self.online.draw_noise(None)
-        chosen = self._choose(rows, epsilon, masks, self.evaluation_rng)
+        chosen = self._choose(rows, epsilon, masks, self.evaluation_rng, self.config.band)
         return (chosen[0] if single else chosen), state
 
     def _choose(
-        self, rows: Tensor, epsilon: npt.NDArray[np.float64], masks: Bools | None, rng: np.random.Generator
+        self,
+        rows: Tensor,
+        epsilon: npt.NDArray[np.float64],
+        masks: Bools | None,
+        rng: np.random.Generator,
+        band: float = 0.0,
     ) -> Integers:
         count = rows.shape[0]
         explore = (rng.random(count) < epsilon).nonzero()[0]
         if len(explore) < count:
             values = self._means(self._online.values(rows)).cpu().numpy()
+            if band:
+                values[np.arange(count), self._defaults(count, masks)] += band
             if masks is not None:
                 values = np.where(masks, values, -np.inf)
             chosen: Integers = values.argmax(axis=1)
@@ -172,6 +182,13 @@ class DQN:
         if len(explore):
             ranks = rng.random((len(explore), self.actions))
             chosen[explore] = (ranks if masks is None else ranks * masks[explore]).argmax(axis=1)  # evenly
+        return chosen
+
+    def _defaults(self, count: int, masks: Bools | None) -> Integers:
+        """Return the default action of each of `count` observations: the first of the settings' that is allowed."""
+        defaults = np.array(self.config.defaults)
+        allowed = np.ones((count, len(defaults)), np.bool_) if masks is None else masks[:, defaults]
+        chosen: Integers = defaults[allowed.argmax(axis=1)]
         return chosen
 
     def _means(self, values: Tensor) -> Tensor:

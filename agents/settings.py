@@ -48,6 +48,11 @@ class DQNConfig:
     """Part of the training over which epsilon falls in a straight line."""
     evaluation_epsilon: float = 0.0
     """Probability of a random action in `predict(deterministic=False)`."""
+    band: float = 0.0
+    """In `predict`, another action than the default is taken only if its value is higher by more than this."""
+    defaults: tuple[int, ...] = ()
+    """The first of these that is allowed is the default; on the market (2,) makes a no-trade band, and (0, 2), buy or
+    else hold, a lean to being invested."""
     reward_scale: float = 1.0
     """The learner sees rewards times this; a day's profit is a small part of the initial cash."""
     clip_rewards: bool = False
@@ -94,6 +99,10 @@ class DQNConfig:
                 raise ValueError(msg)
         if self.target_rate > 1:
             msg = f"target_rate must be at most 1, which copies, got {self.target_rate!r}"
+            raise ValueError(msg)
+        object.__setattr__(self, "defaults", tuple(whole_number("each of defaults", one, 0) for one in self.defaults))
+        if self.band < 0 or (self.band > 0) != bool(self.defaults):
+            msg = f"band is above 0 with defaults, else 0 without, got {self.band!r} and {self.defaults!r}"
             raise ValueError(msg)
         if self.counterfactual and self.n_step > 1:
             msg = (
