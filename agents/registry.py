@@ -38,11 +38,14 @@ class Agent:
     learner: str
     num_envs: int = 16
     n_timesteps: int = 30_000
+    keep: str = "best"
+    """Which weights a training ends with: those that did "best" in the validation year, or the "last"."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("learner", self.learner, LEARNERS)
+        one_of("keep", self.keep, ("best", "last"))
         whole_number("num_envs", self.num_envs, 1)
         whole_number("n_timesteps", self.n_timesteps, 1)
         Settings.from_keywords(dict(self.environment))

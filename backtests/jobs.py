@@ -124,7 +124,9 @@ def list_jobs(
     return jobs
 
 
-def run_jobs(jobs: Sequence[Job], tables: Sequence[PriceTable], folder: Path, backend: Backend) -> Finished:
+def run_jobs(
+    jobs: Sequence[Job], tables: Sequence[PriceTable], folder: Path, backend: Backend, desc: str = "backtest"
+) -> Finished:
     """Run the jobs that `folder` has no result of, and return all results.
 
     A job that fails leaves its traceback in `KEY.error.txt`, and the others go on; the next call tries it again. A job
@@ -135,11 +137,12 @@ def run_jobs(jobs: Sequence[Job], tables: Sequence[PriceTable], folder: Path, ba
         tables: At least those that the jobs name.
         folder: Where each finished job's file lies, `KEY.parquet`; on a cluster, all machines see it.
         backend: Where they run.
+        desc: Name of the progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {table.ticker: table for table in tables}
     total = sum(map(_weight, jobs))
-    with tqdm(total=total, unit=" transitions", unit_scale=True, desc="backtest") as bar:
+    with tqdm(total=total, unit=" transitions", unit_scale=True, desc=desc) as bar:
         for _ in range(ATTEMPTS):
             left = [job for job in jobs if not (folder / f"{job.key}.parquet").exists()]
             bar.update(total - sum(map(_weight, left)) - bar.n)

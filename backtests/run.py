@@ -17,10 +17,12 @@ from pathlib import Path
 from agents.dqn import devices
 from agents.registry import FIXED, find
 from backtests.backends import BACKENDS, Backend
+from backtests.controls import controls
 from backtests.folder import write_folder
 from backtests.jobs import list_jobs, run_jobs
 from etfgym import sources
 from etfgym.checks import one_of, positive
+from etfgym.ledger import Costs
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
 from etfgym.report.tables import summary_text
@@ -53,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(jobs)} jobs: {', '.join(agents)} on {named}, test years {', '.join(str(f.test_year) for f in folds)}")
     try:
         finished = run_jobs(jobs, tables, asked.out / "jobs", backend)
+        learners = {name: agent for name, agent in agents.items() if agent}
+        found = controls(
+            learners, tables, folds[-1], asked.out / "jobs", backend, steps=asked.steps, pooled=pooled, costs=Costs()
+        )
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -62,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     command = "python -m backtests.run " + shlex.join(sys.argv[1:] if arguments is None else arguments)
     settings = {name: str(value) for name, value in vars(asked).items()}
-    write_folder(asked.out, finished, jobs, tables, command=command.strip(), settings=settings, more={})
+    write_folder(
+        asked.out, finished, jobs, tables, command=command.strip(), settings=settings, more={"controls": found}
+    )
     try:
         report = write_report(asked.out)
     except ValueError as error:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etfgym.checks import one_of, whole_number
-from etfgym.prices import MIN_BARS, PriceTable
+from etfgym.prices import ADJ_CLOSE, CLOSE, COLUMNS, MIN_BARS, VOLUME, PriceTable
 from etfgym.sources.selection import select
 
 Floats = npt.NDArray[np.float64]
@@ -92,6 +92,31 @@ def make_world(name: str, seed: int = 0, *, bars: int = 20 * 261, min_bars: int 
     dates = np.busday_offset(np.datetime64("2000-01-03"), np.arange(bars), roll="forward")
     table = np.column_stack((opening, high, low, close, np.round(volume), close))
     return PriceTable(f"{name.upper()}-{seed}", dates, table, source=f"world:{name}:{seed}", min_bars=min_bars)
+
+
+def shuffled(table: PriceTable, seed: int) -> PriceTable:
+    """Return the days of `table` in another order: the same returns, of which none tells anything of the next.
+
+    A day keeps its bar relative to the close before it, its dividend and its volume; the first stays the first. The
+    ticker ends with "-SHUFFLED" and the seed.
+
+    Example:
+        >>> from etfgym import sources
+        >>> table = sources.load("builtin", "SP500")[0]
+        >>> mixed = shuffled(table, seed=0)
+        >>> mixed.ticker, bool(np.isclose(mixed.close[-1], table.close[-1]))
+        ('SP500-SHUFFLED-0', True)
+    """
+    order = 1 + np.random.default_rng(seed).permutation(len(table) - 1)
+    before = table.bars[order - 1]
+    bars = table.bars.copy()
+    relative = table.bars[order] / before[:, [CLOSE] * len(COLUMNS)]
+    relative[:, ADJ_CLOSE] = table.adj_close[order] / before[:, ADJ_CLOSE]
+    ends = np.cumprod(np.append(1.0, relative[:-1, CLOSE]))
+    bars[1:] = relative * (table.close[0] * ends)[:, None]
+    bars[1:, ADJ_CLOSE] = table.adj_close[0] * np.cumprod(relative[:, ADJ_CLOSE])
+    bars[1:, VOLUME] = table.bars[order, VOLUME]
+    return PriceTable(f"{table.ticker}-SHUFFLED-{seed}", table.dates, bars, source=f"shuffled:{seed}:{table.source}")
 
 
 def load(spec: str, tickers: Sequence[str] | None = None, *, min_bars: int = MIN_BARS) -> list[PriceTable]:
