@@ -233,9 +233,8 @@ def table(readings: Mapping[str, pd.DataFrame]) -> str:
         ["the course's own", "DQN", "unknown", "unknown", *sides[0], *sides[1], points(mean - hold), "none", won]
     )
     for name, runs in readings.items():
-        for agent in dict.fromkeys(READINGS[name].agents):
-            if agent in {HOLD, "hindsight"}:
-                continue
+        present = set(runs["agent"]) - {HOLD, "hindsight"}
+        for agent in (agent for agent in READINGS[name].agents if agent in present):
             found = row(runs, agent, pooled=READINGS[name].pooled)
             interval = f"{points(found.interval.low)} to {points(found.interval.high)}"
             lines.append(

@@ -30,12 +30,12 @@ from etfgym.splits import Fold
 ROOT = Path(__file__).parents[1]
 ATTEMPTS = 3
 """How often a job is given to workers that are lost."""
-WITHOUT_RESULT = {"report", "stats", "tasks", "worlds"}
+WITHOUT_RESULT = {"report", "stats", "worlds"}
 """Folders of code that no job's result depends on."""
 
 
 def code_digest() -> str:
-    """Return the SHA-256 of the code that a result depends on: all of it but reports, tasks and command lines."""
+    """Return the SHA-256 of the code that a result depends on: all of it but reports, learnt worlds and command lines."""
     files = [*ROOT.glob("etfgym/**/*.py"), *ROOT.glob("agents/*.py"), ROOT / "backtests" / "protocol.py"]
     commands = {"cli.py", "train.py", "tune.py", "video.py"}
     used = [file for file in sorted(files) if not WITHOUT_RESULT & set(file.parts) and file.name not in commands]
