@@ -153,7 +153,7 @@ def run(
         more["controls"] = controls(learners, tables, reading.folds[-1], work, backend, **shape)
     command = f"python -m backtests.course_table --prices {prices} --reading {name}"
     settings = {"prices": prices, "train": "pooled" if reading.pooled else "per-etf", "seeds": reading.seeds}
-    write_folder(out / name, finished, jobs, tables, command=command, settings=settings, more=more)
+    write_folder(out / name, finished, jobs, tables, command=command, settings=settings, more=more, work=work)
     return finished
 
 

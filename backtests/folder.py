@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,8 +38,11 @@ def write_folder(
     command: str,
     settings: Mapping[str, Any],
     more: Mapping[str, Any],
+    work: Path,
 ) -> None:
     """Write `results.parquet`, `equity.parquet` and `manifest.json` into `out`, each whole or not at all.
+
+    One agent of each learner, that of the last fold's first seed, is copied into `agents/NAME`.
 
     Args:
         out: The folder.
@@ -48,6 +52,7 @@ def write_folder(
         command: That gives the same again.
         settings: Of the command.
         more: Further entries of the manifest, such as the controls.
+        work: Folder of the finished jobs.
     """
     out.mkdir(parents=True, exist_ok=True)
     folds = sorted({job.fold for job in jobs}, key=lambda fold: fold.test_year)
@@ -65,12 +70,27 @@ def write_folder(
         "train": [_periods(fold, tables) for fold in folds],
         "notes": notes,
         "trials": trials(jobs),
+        "agents": {name: _keep(job, work, out / "agents" / name) for name, job in _examples(jobs).items()},
         "errors": {str(job): error for job, error in finished.errors.items()},
         **more,
     }
     _write_table(out / "results.parquet", finished.results)
     _write_table(out / "equity.parquet", finished.equity)
     write_atomically(out / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1)))
+
+
+def _examples(jobs: Sequence[Job]) -> dict[str, Job]:
+    """Return a job of each learner by its name: of the last test year, the first ticker and the first seed."""
+    latest = sorted(jobs, key=lambda job: job.fold.test_year)  # the others stay in their order
+    learners = [job for job in latest if job.learner and job.fold == latest[-1].fold]
+    return {job.agent: job for job in reversed(learners)}
+
+
+def _keep(job: Job, work: Path, to: Path) -> dict[str, Any]:
+    """Copy what a job learned; return what the manifest tells of it."""
+    if (work / f"{job.key}.agent").exists():
+        shutil.copytree(work / f"{job.key}.agent", to, dirs_exist_ok=True)
+    return {"tickers": list(job.tickers), "test_year": job.fold.test_year, "seed": job.seed, "steps": job.steps}
 
 
 def trials(jobs: Sequence[Job]) -> int:

@@ -28,14 +28,12 @@ from etfgym.prices import PriceTable
 from etfgym.splits import Fold
 
 ROOT = Path(__file__).parents[1]
-ATTEMPTS = 3
-"""How often a job is given to workers that are lost."""
 WITHOUT_RESULT = {"report", "stats", "worlds"}
 """Folders of code that no job's result depends on."""
 
 
 def code_digest() -> str:
-    """Return the SHA-256 of the code that a result depends on: all of it but reports, learnt worlds and command lines."""
+    """Return the SHA-256 of the code that a result depends on: all but reports, learnt worlds and command lines."""
     files = [*ROOT.glob("etfgym/**/*.py"), *ROOT.glob("agents/*.py"), ROOT / "backtests" / "protocol.py"]
     commands = {"cli.py", "train.py", "tune.py", "video.py"}
     used = [file for file in sorted(files) if not WITHOUT_RESULT & set(file.parts) and file.name not in commands]
@@ -143,15 +141,12 @@ def run_jobs(
     by_name = {table.ticker: table for table in tables}
     total = sum(map(_weight, jobs))
     with tqdm(total=total, unit=" transitions", unit_scale=True, desc=desc) as bar:
-        for _ in range(ATTEMPTS):
-            left = [job for job in jobs if not (folder / f"{job.key}.parquet").exists()]
-            bar.update(total - sum(map(_weight, left)) - bar.n)
-            left.sort(key=lambda job: -job.steps)  # long ones first, so that no core waits at the end
-            calls = [(job, [by_name[ticker] for ticker in job.tickers], folder, job.key) for job in left]
-            for job in backend.run(run_job, calls):
-                bar.update(_weight(job))
-            if not left or not backend.lost:
-                break
+        left = [job for job in jobs if not _file(folder, job).exists()]
+        bar.update(total - sum(map(_weight, left)))
+        left.sort(key=lambda job: -job.steps)  # long ones first, so that no core waits at the end
+        calls = [(job, [by_name[ticker] for ticker in job.tickers], folder, job.key) for job in left]
+        for job in backend.run(run_job, calls):
+            bar.update(_weight(job))
     errors = {job: _last_line(folder / f"{job.key}.error.txt") for job in jobs if not _file(folder, job).exists()}
     parts = [_read(_file(folder, job)) for job in jobs if job not in errors]
     return Finished(*_joined(parts), errors)
@@ -163,15 +158,18 @@ def run_job(job: Job, tables: Sequence[PriceTable], folder: Path, key: str) -> J
     Args:
         job: What to run.
         tables: Prices of its tickers.
-        folder: For `KEY.parquet`; while it runs, `KEY.checkpoint` lies there, from which it goes on when it was killed.
+        folder: For `KEY.parquet`, and `KEY.agent` for what was learned; while it runs, `KEY.checkpoint` lies there,
+            from which it goes on when it was killed.
         key: The job's, as it was when the run began: a process that starts later may see other code.
     """
-    file, checkpoint, error = (folder / f"{key}.{end}" for end in ("parquet", "checkpoint", "error.txt"))
+    file, agent, checkpoint, error = (
+        folder / f"{key}.{end}" for end in ("parquet", "agent", "checkpoint", "error.txt")
+    )
     learner = Agent.of(job.learner) if job.learner else None
     try:
         outcomes = trade_test_year(
             job.agent, learner, tables, job.fold, job.seed, job.steps,
-            costs=job.costs, device=job.device, checkpoint=checkpoint,
+            costs=job.costs, device=job.device, checkpoint=checkpoint, keep=agent,
         )  # fmt: skip
     except Exception:
         text = f"{job}\n{json.dumps(asdict(job))}\n{traceback.format_exc()}"

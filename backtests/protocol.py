@@ -41,6 +41,7 @@ def trade_test_year(
     costs: Costs,
     device: str = "cpu",
     checkpoint: Path | None = None,
+    keep: Path | None = None,
 ) -> list[BacktestResult]:
     """Return what an agent did in the test year, one result a table.
 
@@ -54,11 +55,14 @@ def trade_test_year(
         costs: What trades cost, in training too.
         device: Where to train, "cpu" or "cuda".
         checkpoint: File from which a killed training goes on.
+        keep: Folder for what was learned; None: it is forgotten.
     """
     keywords = environment(costs)
     periods = [split_by_fold(table, fold).test for table in tables]
     if learner is not None:
         policy = train(learner, tables, fold, seed, steps, costs=costs, device=device, checkpoint=checkpoint)
+        if keep is not None:
+            learner.module.save(policy, keep)
         return backtest_together(policy, tables, periods, **keywords, **observation(learner))
     pairs = list(zip(tables, periods, strict=True))
     if agent == "hindsight":

@@ -69,7 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = "python -m backtests.run " + shlex.join(sys.argv[1:] if arguments is None else arguments)
     settings = {name: str(value) for name, value in vars(asked).items()}
     write_folder(
-        asked.out, finished, jobs, tables, command=command.strip(), settings=settings, more={"controls": found}
+        asked.out,
+        finished,
+        jobs,
+        tables,
+        command=command.strip(),
+        settings=settings,
+        more={"controls": found},
+        work=asked.out / "jobs",
     )
     try:
         report = write_report(asked.out)

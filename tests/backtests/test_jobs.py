@@ -5,6 +5,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from agents.dqn import DQN
 from agents.registry import find
@@ -151,4 +152,6 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_ends_the_sam
     assert len(resumed) == 1
     assert again.results.equals(whole.results)
     assert again.equity.equals(whole.equity)
-    assert [file.suffix for file in (tmp_path / "killed").iterdir()] == [".parquet"]
+    assert {file.suffix for file in (tmp_path / "killed").iterdir()} == {".parquet", ".agent"}
+    kept, same = (DQN.load(tmp_path / name / f"{job.key}.agent") for name in ("killed", "whole"))
+    assert torch.equal(kept.online.flat, same.online.flat)
