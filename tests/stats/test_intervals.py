@@ -132,3 +132,61 @@ def test_wrong_scores_are_refused_with_what_was_wanted():
         paired_difference_interval(np.ones((2, 2)), np.ones(3), rng())
     with pytest.raises(ValueError, match="those of group 7 don't"):
         mean_interval(np.array([[1.0, 2.0, np.nan], [np.nan, 1.0, 2.0]]), rng(), [7, 7])
+
+
+def test_tasks_of_a_cluster_that_are_all_the_same_count_as_one():
+    of_years = rng(4).normal(size=(8, 1))
+    scores = np.repeat(of_years, 5, axis=0)
+    years = np.repeat(np.arange(8), 5)
+    clustered = paired_difference_interval(scores, np.zeros(40), rng(), clusters=years, deterministic=True)
+    one_each = paired_difference_interval(of_years, np.zeros(8), rng(), deterministic=True)
+    apart = paired_difference_interval(scores, np.zeros(40), rng(), deterministic=True)
+    assert clustered == pytest.approx(one_each)
+    assert np.diff(clustered) > 2 * np.diff(apart)  # the root of 5
+
+
+def test_clusters_of_one_task_each_are_no_clusters():
+    scores = rng(1).normal(size=(7, 3))
+    apart = paired_difference_interval(scores, np.zeros(7), rng())
+    assert paired_difference_interval(scores, np.zeros(7), rng(), clusters=np.arange(7)) == apart
+
+
+def test_a_larger_cluster_weighs_as_many_tasks_as_it_has():
+    # six clusters of one task at 0 and one of six tasks at 1: the mean is 0.5, that of clusters' means 1/7
+    scores, clusters = np.repeat([0.0, 1.0], 6)[:, None], [0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6]
+    low, high = paired_difference_interval(scores, np.zeros(12), rng(), clusters=clusters, deterministic=True)
+    assert low < 0.1
+    assert high > 0.7  # the large one drawn twice or more: 12 of 17 tasks
+
+
+def test_years_that_move_together_must_be_drawn_whole_to_hold_the_truth(monkeypatch):
+    monkeypatch.setattr(intervals, "RESAMPLES", 400)
+    source, years = rng(10), np.repeat(np.arange(10), 8)
+    apart, whole = [], []
+    for _ in range(200):
+        of_year = source.normal(size=(10, 1, 1))
+        scores = (of_year + 0.5 * source.normal(size=(10, 8, 1)) + 0.5 * source.normal(size=(10, 8, 3))).reshape(80, 3)
+        apart.append(paired_difference_interval(scores, np.zeros(80), source))
+        whole.append(paired_difference_interval(scores, np.zeros(80), source, clusters=years))
+    assert coverage(apart) < 0.7
+    assert 0.86 <= coverage(whole) <= 0.98
+
+
+def test_runs_shared_within_a_cluster_are_drawn_together_within_it():
+    luck = rng(5).normal(size=(6, 1, 4))  # of each year's network, the same in all its tasks
+    scores = np.repeat(luck, 9, axis=1).reshape(54, 4)
+    years = np.repeat(np.arange(6), 9)
+    shared = paired_difference_interval(scores, np.zeros(54), rng(), years, clusters=years)
+    alone = paired_difference_interval(scores, np.zeros(54), rng(), clusters=years)
+    assert np.diff(shared) > 1.1 * np.diff(alone)
+
+
+def test_fewer_than_six_clusters_give_no_interval():
+    scores = rng(1).normal(size=(12, 3))
+    assert paired_difference_interval(scores, np.zeros(12), rng(), clusters=np.arange(12) % 5) is NO_INTERVAL
+    assert paired_difference_interval(scores, np.zeros(12), rng(), clusters=np.arange(12) % 6).available
+
+
+def test_every_task_needs_its_label():
+    with pytest.raises(ValueError, match=r"clusters must be one label for each of 2 tasks, got shape \(3,\)"):
+        paired_difference_interval(np.ones((2, 2)), np.zeros(2), rng(), clusters=[1, 2, 3])
