@@ -110,6 +110,22 @@ def test_the_weights_that_did_best_in_validation_are_kept():
     assert not torch.equal(numbers(kept), seen[2])
 
 
+def test_without_scores_the_last_weights_are_kept_through_a_kill_too(tmp_path):
+    seen = []
+
+    def kill(policy):
+        seen.append(numbers(policy))
+        if len(seen) == 5:
+            raise KilledError
+
+    whole = training(kill, checkpoint=tmp_path / "training")
+    with pytest.raises(KilledError):
+        sb3.learn(settings("a2c"), whole)
+    resumed = numbers(sb3.learn(settings("a2c"), whole))
+    assert torch.equal(resumed, seen[-1])
+    assert torch.equal(resumed, numbers(sb3.learn(settings("a2c"), training(lambda _: None))))
+
+
 def test_the_global_generators_and_the_threads_of_torch_are_left_as_they_were():
     def state():
         return random.getstate(), np.random.random(), torch.rand(1).item(), torch.get_num_threads()  # noqa: NPY002
