@@ -148,8 +148,7 @@ class DQN:
         (actions,) or (n, actions), 1 or True where they are.
         """
         del episode_start
-        first = observation["window"] if isinstance(observation, dict) else observation
-        single = np.ndim(first) == len(self.shape.window or self.shape.frames or (self.shape.rest,))
+        single = self._is_one(observation)
         if single:
             observation = batch_of_one(observation)
             action_masks = None if action_masks is None else np.asarray(action_masks)[None]
@@ -159,6 +158,23 @@ class DQN:
         self.online.draw_noise(None)
         chosen = self._choose(rows, epsilon, masks, self.evaluation_rng, self.config.band)
         return (chosen[0] if single else chosen), state
+
+    def values(self, observation: Any) -> Floats:
+        """Return the discounted rewards that it expects from each action on, of one observation or several.
+
+        They are in the environment's own rewards, shape (actions,) or (n, actions), without exploration's noise and
+        the band of `predict`.
+        """
+        single = self._is_one(observation)
+        rows = self._rows(batch_of_one(observation) if single else observation)
+        self.online.draw_noise(None)
+        values: Floats = (self._means(self._online.values(rows)) / self.config.reward_scale).cpu().numpy()
+        return values[0] if single else values
+
+    def _is_one(self, observation: Any) -> bool:
+        """Whether it is a single observation and no batch."""
+        first = observation["window"] if isinstance(observation, dict) else observation
+        return np.ndim(first) == len(self.shape.window or self.shape.frames or (self.shape.rest,))
 
     def _choose(
         self,

@@ -40,6 +40,14 @@ def test_where_the_default_is_masked_the_next_one_stands_in():
     assert chosen(agent(0.10, (0, 2)), without_cash) == 2
 
 
+def test_values_are_in_the_rewards_own_scale_and_know_no_band():
+    made = DQN(Shape(rest=2), 5, DQNConfig(band=1.0, defaults=(2,), head=(), reward_scale=100.0))
+    made.online.flat.zero_()
+    made.online.out.bias.data[:] = torch.tensor(VALUES)
+    assert made.values(np.zeros(2, np.float32)) == pytest.approx(np.array(VALUES) / 100)
+    assert made.values(np.zeros((3, 2), np.float32)) == pytest.approx(np.tile(VALUES, (3, 1)) / 100)
+
+
 def test_exploring_and_learning_know_no_band():
     made = agent(1.0, (2,))
     assert made.act(torch.zeros(3, 2), np.zeros(3)).tolist() == [3, 3, 3]
