@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+
+from etfgym.report.controls import Control, read_controls
 
 HOLD, HINDSIGHT = "buy-and-hold", "hindsight"
 BASELINES = (HOLD, "ramped-buy-and-hold", "ma-cross", "random", HINDSIGHT)
@@ -27,7 +31,11 @@ ONE_RUN = ["agent", "ticker", "year", "seed"]
 MEASURES = ["total_return", "sharpe", "max_drawdown", "turnover", "costs", "trades"]
 RESULT_COLUMNS = [*RUN, "test_end", *MEASURES]
 EQUITY_COLUMNS = [*RUN, "date", "equity", "units", "filled"]
+CASH = "cash"
+"""A column of `equity.parquet` that older folders lack."""
 MANIFEST_KEYS = ("command", "created", "versions", "settings", "data_sha256", "tickers", "train", "notes")
+
+Rows: TypeAlias = npt.NDArray[np.int64]
 
 CURE = "write the folder again with: python -m backtests.run"
 
@@ -41,7 +49,7 @@ class Results:
     equity: pd.DataFrame
     manifest: dict[str, Any]
 
-    @property
+    @cached_property
     def agents(self) -> list[str]:
         """Learners by name, then the baselines, as many as there are."""
         present = set(self.runs["agent"])
@@ -68,14 +76,69 @@ class Results:
         return self.runs["test_start"].min().date(), self.runs["test_end"].max().date()
 
     @property
+    def in_sample(self) -> bool:
+        """Whether learners were trained on days that they then traded, as the manifest's dates say."""
+        return any(str(fold["train_end"]) >= str(fold["test_start"]) for fold in self.folds)
+
+    @property
+    def folds(self) -> list[dict[str, Any]]:
+        """Dates of training and test, of those test years for which the manifest has both."""
+        return [fold for fold in self.manifest["train"] if {"train_end", "test_start"} <= set(fold)]
+
+    @property
+    def days_text(self) -> str:
+        """What days were traded, as "out of sample 2019-01-02 to 2019-12-31"."""
+        first, last = self.period
+        return f"{'IN SAMPLE' if self.in_sample else 'out of sample'} {first} to {last}"
+
+    @property
     def kind(self) -> str:
         """What the tickers are: "ETF", or "index" for the builtin prices."""
         return "index" if self.manifest["settings"].get("prices") == "builtin" else "ETF"
+
+    @cached_property
+    def scores(self) -> dict[str, pd.DataFrame]:
+        """Each agent's returns, cells (ticker and year) by seeds; NaN where a cell lacks a seed."""
+        by_agent = self.runs.groupby("agent")
+        return {
+            str(agent): own.pivot(index=["ticker", "year"], columns="seed", values="total_return")
+            for agent, own in by_agent
+        }
+
+    @cached_property
+    def cells(self) -> dict[str, pd.DataFrame]:
+        """Each agent's measures, means over seeds, and first and last day, by cell as in `scores`."""
+        by_cell = self.runs.groupby(["agent", "ticker", "year"])
+        days = {"test_start": "min", "test_end": "max"}
+        table = by_cell.agg({**dict.fromkeys(MEASURES, "mean"), **days})
+        return {str(agent): own.droplevel("agent") for agent, own in table.groupby("agent")}
+
+    @cached_property
+    def days_of_runs(self) -> list[tuple[Rows, Rows]]:
+        """Runs of equal length: their rows in `runs`, shape (n,), and those of their days in `equity`, (n, days)."""
+        lengths = self.equity.groupby(ONE_RUN, sort=False).size().to_numpy()  # both are sorted by run
+        ends = np.cumsum(lengths)
+        return [
+            (same, ends[same, None] - length + np.arange(length))
+            for length in np.unique(lengths)
+            for same in [np.flatnonzero(lengths == length)]
+        ]
 
     def shares_runs(self, agent: str) -> bool:
         """Whether one run, with one seed's luck, traded all tickers of a year: a pooled learner, or the same draws."""
         pooled = self.manifest["settings"].get("train") == "pooled"
         return agent == "random" or (pooled and agent not in BASELINES)
+
+    @property
+    def trials(self) -> int | None:
+        """How many trainings were run to get here, tuning included; None where the runner did not record it."""
+        trials = self.manifest.get("trials")
+        return None if trials is None else int(trials)
+
+    @cached_property
+    def controls(self) -> list[Control]:
+        """What the agents did on the control worlds; empty where the controls were not run."""
+        return read_controls(self.manifest)
 
     @property
     def costs_text(self) -> str:
@@ -121,6 +184,7 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     if missing := [column for column in columns if column not in frame]:
         msg = f"{path}: lacks {', '.join(map(repr, missing))}; {CURE}"
         raise ValueError(msg)
+    columns = [*columns, *({CASH} & set(frame) if columns == EQUITY_COLUMNS else ())]
     frame = frame[columns].astype({"agent": str, "ticker": str})
     for column in columns:
         if not _has_right_values(frame[column]):
@@ -155,6 +219,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if missing:
         msg = f"{path}: lacks {', '.join(map(repr, missing))}; {CURE}"
         raise ValueError(msg)
+    trials = manifest.get("trials", 1)
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        msg = f"{path}: 'trials' must be a whole number above 0, the trainings that were run, got {trials!r}; {CURE}"
+        raise ValueError(msg)
+    read_controls(manifest)
     return dict(manifest)
 
 

@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from etfgym.report.results import HINDSIGHT, HOLD, MEASURES, NO_RANDOMNESS, Results
-from etfgym.stats import NO_INTERVAL, Interval, mean_interval, paired_difference_interval
+from etfgym.report.controls import failed
+from etfgym.report.evidence import Evidence, Together, weigh
+from etfgym.report.results import BASELINES, HINDSIGHT, HOLD, MEASURES, NO_RANDOMNESS, Results
+from etfgym.report.scores import agent_scores, new_rng, shared_luck, year_clusters
+from etfgym.stats import CONFIDENCE, NO_INTERVAL, Interval, mean_interval, paired_difference_interval
+
+Floats = npt.NDArray[np.float64]
 
 FEWEST_CELLS = 6
 """With fewer, even a win in every cell would be no 95 % evidence: 0.5 ** 5 is more than 2.5 %."""
 FEWEST_SEEDS = 10
 EVEN = 1e-12
 """Difference of two returns that is rounding."""
-BOOTSTRAP_SEED = 20_210_830
+SIGNIFICANT = 1 - CONFIDENCE
 PROVISO = (
     "One test period says nothing of another, and ETFs of one year move together, so the true doubt is larger than "
     "any interval here."
 )
+PROVISO_OF_YEARS = "Years to come may be unlike these. ETFs of one year move together, so whole years were drawn."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,11 @@ class Cell:
         if abs(self.mean - self.hold) <= EVEN:
             return "tie"
         return "win" if self.mean > self.hold else "loss"
+
+    @property
+    def seeds_text(self) -> str:
+        """How many seeds it has."""
+        return f"{self.seeds} seed{'s' * (self.seeds != 1)}"
 
     @property
     def share(self) -> float:
@@ -80,6 +93,7 @@ class Comparison:
 
     agent: str
     kind: str
+    in_sample: bool
     cells: int
     years: int
     seeds: tuple[int, int]
@@ -92,6 +106,8 @@ class Comparison:
     hold_median: float
     difference: float
     difference_interval: Interval
+    whole_years: bool
+    """Whether `difference_interval` comes from drawing whole test years, or takes cells as independent."""
     wins: int
     share: float
     share_interval: Interval
@@ -124,62 +140,70 @@ class Comparison:
 
 def cell_table(results: Results, agent: str) -> list[Cell]:
     """Return the agent's cells by ticker and year."""
-    scores, hold, hindsight = _scores(results.runs, agent)
-    days = results.runs[results.runs["agent"] == agent].groupby(["ticker", "year"])
-    first, last = days["test_start"].min(), days["test_end"].max()
+    scores, hold, known = agent_scores(results, agent)
+    days = results.cells[agent]
     return [
         Cell(
             agent=agent,
             ticker=cell[0],
             year=cell[1],
-            first=first[cell].date(),
-            last=last[cell].date(),
+            first=first.date(),
+            last=last.date(),
             seeds=int((~np.isnan(returns)).sum()),
             mean=float(np.nanmean(returns)),
-            interval=_interval(scores.loc[[cell]], agent),
-            hold=float(hold[cell]),
-            hindsight=float(hindsight.get(cell, math.nan)),
+            interval=_interval(returns[None], agent),
+            hold=held,
+            hindsight=ceiling,
         )
-        for cell, returns in zip(scores.index, scores.to_numpy(np.float64), strict=True)
+        for cell, first, last, returns, held, ceiling in zip(
+            scores.index,
+            days["test_start"],
+            days["test_end"],
+            scores.to_numpy(np.float64),
+            hold,
+            known,
+            strict=True,
+        )
     ]
 
 
 def compare(results: Results, agent: str, *, year: int | None = None, ticker: str | None = None) -> Comparison:
     """Return the agent's comparison with buy-and-hold, in one test year or in all, on one ticker or on all (None)."""
-    runs = results.runs
-    runs = runs if year is None else runs[runs["year"] == year]
-    runs = runs if ticker is None else runs[runs["ticker"] == ticker]
-    own = runs[runs["agent"] == agent]
-    scores, hold, hindsight = _scores(runs, agent)
+    scores, hold, known = agent_scores(results, agent, year=year, ticker=ticker)
+    own = results.cells[agent].loc[scores.index]
     means, seeds = scores.mean(axis=1), scores.notna().sum(axis=1)
-    known = hindsight.reindex(means.index)
-    groups = scores.index.get_level_values("year") if results.shares_runs(agent) else None
+    matrix = scores.to_numpy(np.float64)
+    groups, clusters = shared_luck(results, agent, scores.index), year_clusters(scores.index)
     share, share_interval = math.nan, NO_INTERVAL
     if (reachable := (known > 0).to_numpy()).any():
         ceiling = float(known[reachable].mean())
         share = float(means[reachable].mean()) / ceiling
-        low, high = _interval(scores[reachable], agent, None if groups is None else groups[reachable])
+        low, high = _interval(matrix[reachable], agent, None if groups is None else groups[reachable])
         share_interval = Interval(low / ceiling, high / ceiling)
-    measures = own.groupby(["ticker", "year"])[MEASURES].mean().mean()
+    measures = own[MEASURES].mean()
     paired = NO_INTERVAL
     if agent != HOLD:
-        matrix, baseline = scores.to_numpy(np.float64), np.asarray(hold, np.float64)
-        paired = paired_difference_interval(matrix, baseline, _rng(), groups, deterministic=agent in NO_RANDOMNESS)
+        baseline = np.asarray(hold, np.float64)
+        paired = paired_difference_interval(
+            matrix, baseline, new_rng(), groups, clusters=clusters, deterministic=agent in NO_RANDOMNESS
+        )
     return Comparison(
         agent=agent,
         kind=results.kind,
+        in_sample=results.in_sample and agent not in BASELINES,
         cells=len(means),
-        years=own["year"].nunique(),
+        years=scores.index.get_level_values("year").nunique(),
         seeds=(int(seeds.min()), int(seeds.max())),
         first=own["test_start"].min().date(),
         last=own["test_end"].max().date(),
         mean=float(means.mean()),
-        interval=_interval(scores, agent, groups),
+        interval=_interval(matrix, agent, groups),
         median=float(means.median()),
         hold_mean=float(hold.mean()),
         hold_median=float(hold.median()),
         difference=float((means - hold).mean()),
         difference_interval=paired,
+        whole_years=clusters is not None,
         wins=int((means - hold > EVEN).sum()),
         share=share,
         share_interval=share_interval,
@@ -187,23 +211,8 @@ def compare(results: Results, agent: str, *, year: int | None = None, ticker: st
     )
 
 
-def _scores(runs: pd.DataFrame, agent: str) -> tuple[pd.DataFrame, pd.Series[float], pd.Series[float]]:
-    """Return the agent's returns, cells by seeds, then those of buy-and-hold and of hindsight, by cell."""
-    by_agent = {
-        name: runs[runs["agent"] == name].pivot(index=["ticker", "year"], columns="seed", values="total_return")
-        for name in (agent, HOLD, HINDSIGHT)
-    }
-    hold, hindsight = (by_agent[name].mean(axis=1) for name in (HOLD, HINDSIGHT))
-    return by_agent[agent], hold[by_agent[agent].index], hindsight
-
-
-def _interval(scores: pd.DataFrame, agent: str, groups: pd.Index | None = None) -> Interval:
-    return NO_INTERVAL if agent in NO_RANDOMNESS else mean_interval(scores.to_numpy(np.float64), _rng(), groups)
-
-
-def _rng() -> np.random.Generator:
-    """Return a new generator for each interval, so that none depends on what was computed before it."""
-    return np.random.default_rng(BOOTSTRAP_SEED)
+def _interval(scores: Floats, agent: str, groups: pd.Index | None = None) -> Interval:
+    return NO_INTERVAL if agent in NO_RANDOMNESS else mean_interval(scores, new_rng(), groups)
 
 
 # ------------------------------------------------------------------------------------------------ words
@@ -230,39 +239,65 @@ def _interval_text(interval: Interval, agent: str) -> str:
     return "no randomness" if agent in NO_RANDOMNESS else "not available with one seed"
 
 
-def conclude(found: Comparison) -> str:
+def p_value(p: float) -> str:
+    """Return a p-value as "= 0.41" or "< 0.001", or that there is none."""
+    if math.isnan(p):
+        return "not available"
+    return "< 0.001" if p < 0.001 else f"= {p:.{2 if p >= 0.1 else 3}f}"
+
+
+def conclude(found: Comparison, evidence: Evidence, together: Together, *, fooled: bool = False) -> str:
     """Return what the comparison allows to say, and what it does not, in plain words.
 
-    That an agent beats buy-and-hold, or does worse, is said only where the interval of the difference excludes zero
-    and there are `FEWEST_CELLS` cells or more.
+    That an agent beats buy-and-hold is said only where the interval of the difference lies above zero, there are
+    `FEWEST_CELLS` cells or more, and the SPA test rejects luck, for the agent alone and for all learners together.
+    That it does worse is said where the interval lies below zero. Of days it was trained on nothing is said.
+
+    Args:
+        found: The comparison.
+        evidence: For the same agent.
+        together: For all learners.
+        fooled: Whether it beat buy-and-hold on shuffled returns, where nobody can.
     """
-    interval = found.difference_interval
-    remark = ""
-    if not interval.available:
-        why = f"one {found.kind} in one year" if found.cells < 2 else "one seed"
-        claim = f"No evidence that {found.agent} beats {HOLD}, as {why} can't show it"
+    interval, several = found.difference_interval, found.agent in together.learners and len(together.learners) > 1
+    tests = [evidence.spa, together.spa] if several else [evidence.spa]
+    claim, remark = f"No evidence that {found.agent} beats {HOLD}", ""
+    if found.in_sample:
+        claim = f"Nothing can be said of {found.agent}, as it was trained on the days that it traded"
+    elif not interval.available:
+        claim += f", as {f'one {found.kind} in one year' if found.cells < 2 else 'one seed'} can't show it"
     elif found.cells < FEWEST_CELLS:
-        claim = f"No evidence that {found.agent} beats {HOLD}"
         remark = f" {found.things(found.cells)} are too few for any: a 95 % claim takes {FEWEST_CELLS} or more."
-    elif interval.low > 0:
-        claim = f"{found.agent} beat {HOLD} here"
     elif interval.high < 0:
         claim = f"{found.agent} did worse than {HOLD}"
-    else:
-        claim = f"No evidence that {found.agent} beats {HOLD}"
+    elif interval.low > 0 and fooled:
+        claim += ", as it beats it on shuffled returns too, where nothing can be learned"
+    elif interval.low > 0 and all(p < SIGNIFICANT for p in tests):
+        claim = f"{found.agent} beat {HOLD} here"
+    elif interval.low > 0:
+        remark = " The interval lies above zero, but the SPA test of the daily returns does not rule out luck."
+    spa = f"SPA p {p_value(evidence.spa)}"
+    if several:
+        spa += f", p {p_value(together.spa)} for the {len(together.learners)} learners together"
     chance = "a single run, without randomness" if found.agent in NO_RANDOMNESS else found.seeds_text
     own = f" (95 % interval over seeds {found.interval_text})" if found.interval.available else ""
     return (
         f"{claim}: it won {found.wins} of {found.things(found.cells)}, mean return {percent(found.mean)}{own} against "
         f"{percent(found.hold_mean)}, mean difference {points(found.difference)} points (95 % interval "
-        f"{found.difference_interval_text}), {chance}, {found.first} to {found.last}.{remark} {PROVISO}"
+        f"{found.difference_interval_text}), {spa}, {chance}, {found.first} to {found.last}.{remark} "
+        f"{PROVISO_OF_YEARS if found.whole_years else PROVISO}"
     )
 
 
-def conclusions(comparisons: dict[str, Comparison], agents: list[str]) -> list[str]:
-    """Return the sentence of each of the agents, or that there is nobody to compare."""
+def conclusions(
+    results: Results, comparisons: Mapping[str, Comparison], evidence: Mapping[str, Evidence], together: Together
+) -> list[str]:
+    """Return the sentence of each headliner, or that there is nobody to compare."""
     nobody = f"Only {HOLD} was run (and {HINDSIGHT}, which is no strategy): there is nothing to compare with it."
-    return [conclude(comparisons[agent]) for agent in agents] or [nobody]
+    return [
+        conclude(comparisons[agent], evidence[agent], together, fooled=failed(results.controls, "shuffled", agent))
+        for agent in results.headliners
+    ] or [nobody]
 
 
 def summary_text(results: Results) -> str:
@@ -278,7 +313,7 @@ def summary_text(results: Results) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     form = "  ".join([f"{{:<{widths[0]}}}", *(f"{{:>{width}}}" for width in widths[1:])])
     lines = [form.format(*row) for row in rows]
-    first, last = results.period
-    head = f"Out of sample {first} to {last}, {comparisons[HOLD].things(comparisons[HOLD].cells)}; {results.costs_text}"
-    said = ["\n".join(textwrap.wrap(text, 100)) for text in conclusions(comparisons, results.headliners)]
+    days = results.days_text
+    head = f"{days[0].upper()}{days[1:]}, {comparisons[HOLD].things(comparisons[HOLD].cells)}; {results.costs_text}"
+    said = ["\n".join(textwrap.wrap(text, 100)) for text in conclusions(results, comparisons, *weigh(results))]
     return "\n".join([*textwrap.wrap(head, 100), "", lines[0], "-" * len(lines[0]), *lines[1:], "", *said])

@@ -23,6 +23,14 @@ def _one_run(rng: np.random.Generator, days: pd.DatetimeIndex, total_return: flo
     return pd.DataFrame({"date": days, "equity": equity, "units": units, "filled": np.diff(units, prepend=0)})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_resamples():
+    """Draw fewer resamples than a report does: what is told here does not hang on the last digit of an interval."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etfgym.stats.intervals.RESAMPLES", 400)
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_folder() -> MakeFolder:
     """Return the function that writes a result folder."""
@@ -37,8 +45,12 @@ def write_folder(
     notes: Sequence[str] = (),
     prices: str = "yahoo",
     train: str = "per-etf",
+    more: Mapping[str, object] | None = None,
 ) -> Path:
-    """Write a result folder whose returns are given by (agent, ticker, year), one for each seed."""
+    """Write a result folder whose returns are given by (agent, ticker, year), one for each seed.
+
+    `more` are further entries of the manifest.
+    """
     rng = np.random.default_rng(0)
     rows, curves = [], []
     for (agent, ticker, year), by_seed in returns.items():
@@ -53,7 +65,9 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(folder / "results.parquet")
     pd.concat(curves, ignore_index=True).to_parquet(folder / "equity.parquet")
-    (folder / "manifest.json").write_text(json.dumps(_manifest(returns, notes, prices, train)), encoding="utf-8")
+    (folder / "manifest.json").write_text(
+        json.dumps(_manifest(returns, notes, prices, train) | (more or {})), encoding="utf-8"
+    )
     return folder
 
 

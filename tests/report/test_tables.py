@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etfgym.report.evidence import weigh
 from etfgym.report.results import load_results
 from etfgym.report.tables import cell_table, compare, conclude, percent, points, summary_text
 
@@ -23,7 +24,9 @@ def against(hold, dqn, year=2019):
 
 
 def said(folder, agent="dqn"):
-    return conclude(compare(load_results(folder), agent))
+    results = load_results(folder)
+    evidence, together = weigh(results)
+    return conclude(compare(results, agent), evidence[agent], together)
 
 
 # ------------------------------------------------------------------------------------------------ the numbers
@@ -136,7 +139,7 @@ def test_five_wins_of_five_are_too_few_for_a_claim(make_folder, tmp_path):
 def test_one_seed_has_no_interval_and_says_so(make_folder, tmp_path):
     sentence = said(make_folder(tmp_path, against(hold=[0.1] * 6, dqn=[[0.2]] * 6)))
     assert sentence.startswith("No evidence that dqn beats buy-and-hold, as one seed can't show it: it won 6 of 6 ETFs")
-    assert "(95 % interval not available with one seed), 1 seed, " in sentence
+    assert "(95 % interval not available with one seed), SPA p " in sentence
 
 
 def test_one_ticker_shows_the_interval_over_seeds_but_none_of_the_difference(make_folder, tmp_path):
@@ -147,9 +150,9 @@ def test_one_ticker_shows_the_interval_over_seeds_but_none_of_the_difference(mak
 
 def test_an_agent_without_randomness_needs_no_seeds(make_folder, tmp_path):
     returns = against(hold=[0.1] * 6, dqn=[[0.1, 0.1]] * 6) | {("ma-cross", t, 2019): [0.05] for t in SIX}
-    found = compare(load_results(make_folder(tmp_path, returns)), "ma-cross")
-    assert found.interval_text == "no randomness"
-    assert conclude(found).startswith("ma-cross did worse than buy-and-hold")
+    folder = make_folder(tmp_path, returns)
+    assert compare(load_results(folder), "ma-cross").interval_text == "no randomness"
+    assert said(folder, "ma-cross").startswith("ma-cross did worse than buy-and-hold")
 
 
 @pytest.mark.parametrize("dqn", [0.0, 0.1, 0.2])
