@@ -54,6 +54,15 @@ def test_two_runs_of_one_task_give_an_interval_stretched_beyond_both():
     assert interval == pytest.approx((1 - np.sqrt(2), 1 + np.sqrt(2)))
 
 
+def test_differences_of_two_tasks_or_of_six_clusters_are_stretched_too():
+    two = paired_difference_interval(np.array([[0.0], [2.0]]), np.zeros(2), rng(), deterministic=True)
+    assert two == pytest.approx((1 - np.sqrt(2), 1 + np.sqrt(2)))
+    scores, years = rng(3).normal(size=6).repeat(4)[:, None], np.arange(6).repeat(4)
+    error = scores[::4].std(ddof=1) / np.sqrt(6)
+    low, high = paired_difference_interval(scores, np.zeros(24), rng(), clusters=years, deterministic=True)
+    assert (high - low) / 2 / 1.96 == pytest.approx(error, rel=0.04)
+
+
 def test_the_bootstrap_has_the_unbiased_standard_error_of_the_mean():
     scores = rng(3).normal(size=(200, 3))
     error = np.sqrt(scores.var(axis=1, ddof=1).sum() / 3) / 200

@@ -1,6 +1,7 @@
 """Sharpe ratios: every published value, the limits, and how often the interval holds the truth."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -82,6 +83,14 @@ def test_at_the_minimum_track_record_the_probability_is_95_percent(above, benchm
     if needed > 1000:  # rounding it to whole days then changes nothing
         long = Record(record.sharpe, round(needed), record.skew, record.kurtosis)
         assert probabilistic_sharpe(long, benchmark) == pytest.approx(0.95, abs=1e-3)
+
+
+def test_the_variance_is_taken_at_the_estimate_over_one_period_less_or_at_the_benchmark_over_all():
+    record = Record(0.5, 101, skew=-1.0, kurtosis=5.0)
+    at_half, at_zero = 1 + 0.5 + 0.25, 1.0  # 1 - skew x + (kurtosis - 1) / 4 x^2
+    assert probabilistic_sharpe(record, 0.4) == pytest.approx(NormalDist().cdf(0.1 * math.sqrt(100 / at_half)))
+    wanted = NormalDist().cdf(0.1 * math.sqrt(101 / at_zero))
+    assert probabilistic_sharpe(Record(0.1, 101, -1.0, 5.0), at_benchmark=True) == pytest.approx(wanted)
 
 
 @given(ratios, st.integers(2, 3000))
