@@ -2,6 +2,7 @@
 
 Every ratio here is per period, a day for daily returns, as in the papers, and its standard deviation has ddof=1; times
 the root of the periods in a year it is the ratio of `etfgym.metrics`. Kurtosis is raw: 3 for normal returns.
+`ffn`, for trials, comes with pip install "etfgym[report]".
 """
 
 from __future__ import annotations
