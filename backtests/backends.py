@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from etfgym.checks import one_of, whole_number
@@ -21,8 +22,11 @@ from etfgym.checks import one_of, whole_number
 ATTEMPTS = 3
 """How often a call may lose its worker; it is given up when it does so alone."""
 
+LOST = [(None, None)]
+"""What a batch of one call comes to where the cluster itself made it ATTEMPTS times, and lost its worker each time."""
+
 Opened: TypeAlias = tuple[dict[str, Any], tuple[type[Exception], ...]]
-"""Keywords of joblib's `Parallel`, and the errors by which it says that a worker was lost."""
+"""Keywords of joblib's `Parallel`, and the errors by which it ends when a worker is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +66,27 @@ class Backend:
         it is: these are tried by halves, until it is alone and is given up. It has no result.
 
         Raises:
-            ConnectionError: If there is no cluster at the address.
-            ValueError: If the cluster's workers take several calls at a time.
+            ConnectionError: If there is no cluster at the address, or its workers take several calls at a time.
         """
-        groups = [(list(calls), 1)] if calls else []
+        groups = [(list(calls), 1)]
         with BACKENDS[self.name](self) as (keywords, lost):
             while groups:
                 group, attempt = groups.pop()
-                left, begun = dict(enumerate(group)), set[int]()
+                left, begun, again = dict(enumerate(group)), set[int](), len(group) > 1
                 try:
                     parallel = Parallel(return_as="generator_unordered", batch_size=1, **keywords)
                     for number, result in parallel(_started(function, group, begun)):
-                        del left[number]
-                        yield result
-                except lost:
-                    suspects = [call for number, call in left.items() if number in begun]
-                    others = [call for number, call in left.items() if number not in begun]
-                    half = (len(suspects) + 1) // 2
-                    parts = [(suspects[half:], attempt + 1), (suspects[:half], attempt + 1), (others, 1)]
-                    if len(group) > 1 or attempt < ATTEMPTS:
-                        groups += [part for part in parts if part[0]]
+                        if number is not None:
+                            del left[number]
+                            yield result
+                except lost:  # and with the worker the results that were on their way
+                    again = again or attempt < ATTEMPTS
+                suspects = [call for number, call in left.items() if number in begun]
+                others = [call for number, call in left.items() if number not in begun]
+                half = (len(suspects) + 1) // 2
+                parts = [(suspects[half:], attempt + 1), (suspects[:half], attempt + 1), (others, 1)]
+                if again:
+                    groups += [part for part in parts if part[0]]
 
 
 def _started(function: Callable[..., Any], group: Sequence[tuple[Any, ...]], begun: set[int]) -> Iterator[Any]:
@@ -108,23 +113,30 @@ def _process(backend: Backend) -> Iterator[Opened]:
 @contextmanager
 def _ray(backend: Backend) -> Iterator[Opened]:
     """Open a Ray cluster. Nothing about its use is told to Ray's makers, and there is no dashboard."""
+    _reach(backend)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as future versions do; otherwise they warn
     import ray
     from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError
-    from ray.util.joblib import register_ray
     from ray.util.joblib.ray_backend import RayBackend
 
-    register_ray()
-    RayBackend.supports_return_generator = True  # it inherits a "no" of multiprocessing's pool, which it doesn't use
-    logging.getLogger("ray.util.multiprocessing.pool").setLevel(logging.ERROR)  # joblib's context doesn't concern it
-    local = {"num_cpus": backend.jobs or cpu_count(), "include_dashboard": False} if backend.address is None else {}
-    ray.init(backend.address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    # Workers of one call each ask for no core: spread, they don't all come to lie on the first machine.
+    lost = (RayActorError, ObjectLostError, OutOfMemoryError)
+
+    class Workers(RayBackend):
+        supports_return_generator = True  # it inherits the "no" of multiprocessing's pool, which isn't Ray's
+
+        def retrieve_result_callback(self, out: Any) -> Any:
+            return LOST if isinstance(out, lost) else super().retrieve_result_callback(out)
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if backend.address is None:
+        ray.init("local", num_cpus=backend.jobs or cpu_count(), include_dashboard=False, **quiet)
+    else:
+        ray.init(backend.address, **quiet)
+    # A worker is made anew when it is lost, and asks for no core: spread, they don't all come to lie on one machine.
     workers = {"scheduling_strategy": "SPREAD", "max_restarts": -1, "max_task_retries": ATTEMPTS - 1}
     try:
-        keywords = {"backend": "ray", "n_jobs": backend.jobs or -1, "ray_remote_args": workers}
-        yield keywords, (RayActorError, ObjectLostError, OutOfMemoryError)
+        yield {"backend": Workers(ray_remote_args=workers), "n_jobs": backend.jobs or -1}, ()
     finally:
         ray.shutdown()
 
@@ -132,12 +144,28 @@ def _ray(backend: Backend) -> Iterator[Opened]:
 @contextmanager
 def _dask(backend: Backend) -> Iterator[Opened]:
     """Open a Dask cluster, without a dashboard."""
+    _reach(backend)
+    import dask
     from distributed import Client, LocalCluster
     from distributed.scheduler import KilledWorker
+    from joblib._dask import DaskDistributedBackend
 
-    with ExitStack() as stack:
+    class Workers(DaskDistributedBackend):  # type: ignore[misc]
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            workers: int = super().effective_n_jobs(n_jobs)
+            return max(2, workers)  # with one worker left, joblib would run the call in this process
+
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            future = super().submit(func, callback)  # which calls back after a result, but not after Dask's errors
+            future.add_done_callback(lambda done: callback(done.exception()) if done.exception() else None)
+            return future
+
+        def retrieve_result_callback(self, out: Any) -> Any:
+            return LOST if isinstance(out, KilledWorker) else super().retrieve_result_callback(out)
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}), ExitStack() as stack:
         address = backend.address or stack.enter_context(
-            LocalCluster(
+            LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=backend.jobs or cpu_count(),
                 threads_per_worker=1,
                 memory_limit=0,  # none, as on the other backends
@@ -145,16 +173,22 @@ def _dask(backend: Backend) -> Iterator[Opened]:
                 silence_logs=logging.CRITICAL,
             )
         )
-        try:
-            client = stack.enter_context(Client(address))
-        except OSError as error:
-            msg = f"no Dask scheduler answers at {backend.address}: {error}"
-            raise ConnectionError(msg) from None
+        client = stack.enter_context(Client(address))  # type: ignore[no-untyped-call]
         if any(threads > 1 for threads in client.nthreads().values()):
             msg = "a job needs a process of its own: start the Dask workers with --nthreads 1"
-            raise ValueError(msg)
-        stack.enter_context(parallel_config("dask", client=client))
-        yield {"pre_dispatch": backend.jobs or "n_jobs"}, (KilledWorker,)
+            raise ConnectionError(msg)
+        yield {"backend": Workers(client=client), "pre_dispatch": backend.jobs or "n_jobs"}, ()
+
+
+def _reach(backend: Backend) -> None:
+    """Raise ConnectionError if nothing listens at the cluster's address: Ray would try for minutes, and then abort."""
+    host, _, port = (backend.address or "").rpartition("://")[2].rpartition(":")
+    try:
+        if port.isdecimal():
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        msg = f"no {backend.name} cluster answers at {backend.address}: {error.strerror or error}"
+        raise ConnectionError(msg) from None
 
 
 BACKENDS: dict[str, Callable[[Backend], AbstractContextManager[Opened]]] = {
