@@ -25,7 +25,7 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def learn(settings: Mapping[str, Any], training: Training, prepare: Callable[[DQN], object] | None = None) -> DQN:
-    """Return a DQN with the weights that did best in the validation year.
+    """Return a DQN that has learned.
 
     Args:
         settings: Of `DQNConfig`.

@@ -118,7 +118,11 @@ def learn(settings: Mapping[str, Any], training: Training) -> ForecastPolicy:
     actions = orders.index(max(orders)), orders.index(0), orders.index(min(orders))
     cost = environment.costs.commission + environment.costs.slippage_bps / 10_000
     policies = [ForecastPolicy(forecast, float(number * cost), actions) for number in config.thresholds]
-    return max(policies, key=training.validate)
+    scores = [training.validate(policy) for policy in policies]
+    if None in scores:
+        msg = "the threshold is chosen in the validation year: keep must be 'best'"
+        raise ValueError(msg)
+    return policies[int(np.argmax(np.array(scores, np.float64)))]
 
 
 def save(policy: ForecastPolicy, folder: Path) -> None:

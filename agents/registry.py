@@ -38,6 +38,8 @@ class Agent:
     learner: str
     num_envs: int = 16
     n_timesteps: int = 30_000
+    tuned: int = 0
+    """Trainings by which its settings were chosen: trials, too, of which the best is reported."""
     keep: str = "best"
     """Which weights a training ends with: those that did "best" in the validation year, or the "last"."""
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Agent:
     def __post_init__(self) -> None:
         one_of("learner", self.learner, LEARNERS)
         one_of("keep", self.keep, ("best", "last"))
+        whole_number("tuned", self.tuned, 0)
         whole_number("num_envs", self.num_envs, 1)
         whole_number("n_timesteps", self.n_timesteps, 1)
         Settings.from_keywords(dict(self.environment))
@@ -57,8 +60,10 @@ class Agent:
         return importlib.import_module(LEARNERS[self.learner])
 
     def spec(self) -> str:
-        """Return it as JSON, the same text for the same agent."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Return what its results depend on as JSON, the same text for the same agent."""
+        told = asdict(self)
+        del told["tuned"]
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def of(cls, spec: str) -> Agent:
@@ -68,7 +73,12 @@ class Agent:
 
 def names(file: Path = MARKET) -> tuple[str, ...]:
     """Return the names of all agents, learners first."""
-    return (*_tables(file), *FIXED)
+    return (*learners(file), *FIXED)
+
+
+def learners(file: Path = MARKET) -> tuple[str, ...]:
+    """Return the names of all that learn."""
+    return tuple(_tables(file))
 
 
 def find(name: str, file: Path = MARKET) -> Agent | None:

@@ -185,7 +185,7 @@ def _weights(policy: BasePolicy) -> dict[str, Tensor]:
 
 
 def learn(settings: Mapping[str, Any], training: Training) -> Sb3Policy:
-    """Learn, and return the policy that did best in validation.
+    """Learn, and return the policy that did best in validation, or the last.
 
     Algorithms that learn from whole rollouts finish the last, and so see up to one rollout more than asked for.
 
@@ -297,8 +297,9 @@ class _Legs(BaseCallback):
         self.checked = self.model.num_timesteps
         check_finite(self.model.policy)
         score = self.validation.validate(Sb3Policy(self.settings, self.model.policy))
-        if not self.weights or score > self.score:
-            self.score, self.weights = score, _weights(self.model.policy)
+        if not self.weights or score is None or score > self.score:
+            self.score = self.score if score is None else score
+            self.weights = _weights(self.model.policy)
 
     def _told(self) -> dict[str, Any]:
         """Return what a checkpoint must agree with, as JSON gives it back."""

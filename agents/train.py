@@ -1,107 +1,29 @@
-"""Train an agent on a game: `python -m agents.train dqn --env paddle`.
+"""Train one agent, on the market or on a game.
 
-    python -m agents.train dqn --env cartpole -params gamma:0.98 dueling:True
-    python -m agents.train dqn --env breakout --device cuda --video breakout.gif
+    python -m agents.train dqn-counterfactual --prices prices.parquet --universe seed20 --test-year 2019
+    python -m agents.train sb3-ppo-rnn -n 50000 -params n_steps:256
+    python -m agents.train dqn --env paddle --video paddle.gif
 
-Flags mean what they mean in rl-baselines3-zoo. The settings of an environment are in `agents/configs/dqn.toml`. A
-training that was stopped goes on with the same command, and ends as if it never had been; with a larger -n, a finished
-one goes on. Trading agents are trained by `python -m backtests.run`, which tests them out of sample.
+Flags mean what they mean in rl-baselines3-zoo. On the market the agent learns on the years before the validation year
+and is not tested: `python -m backtests.run` does that, with more than one seed. A training that was stopped goes on
+with the same command, and ends as if it never had been.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import json
 import sys
-import tomllib
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
-import torch
-from gymnasium.vector import VectorEnv
 
-import etfgym  # noqa: F401 (registers the environments)
-from agents.dqn import DQN
-from agents.evaluation import episode_returns
-from agents.settings import DQNConfig
-from agents.video import record
-from etfgym.atomic import write_atomically
-from etfgym.checks import one_of, whole_number
-from etfgym.policies import Policy
-from etfgym.stats import mean_interval
+from agents import train_game, train_market
+from agents.registry import learners
 
-CONFIGS = Path(__file__).parent / "configs"
-CHECKPOINT, SETTINGS = "training.safetensors", "training.json"
-EVALUATION_SEED, FINAL_SEED = 10_000, 20_000
-"""Of the environments that choose the best weights, and of those that the result is from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """An environment to train on; one table of `agents/configs/dqn.toml`."""
-
-    id: str
-    """The registered environment."""
-    num_envs: int
-    """Environments that it learns in."""
-    n_timesteps: int
-    """Transitions."""
-    training: dict[str, Any] = field(default_factory=dict)
-    """Keywords of the environments that it learns in."""
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    """Keywords of those that it is evaluated in."""
-    dqn: dict[str, Any] = field(default_factory=dict)
-    """Of `agents.settings.DQNConfig`."""
-
-    def make(self, count: int, keywords: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
-        """Return `count` environments in one, the project's own vector form where it has one."""
-        own = gym.spec(self.id).vector_entry_point is not None and self.id.startswith("etfgym/")
-        return gym.make_vec(
-            self.id, num_envs=count, vectorization_mode="vector_entry_point" if own else "sync", **keywords
-        )
-
-    def config(self, changes: dict[str, Any]) -> DQNConfig:
-        """Return the learner's settings with some changed.
-
-        Raises:
-            ValueError: If one is unknown, naming the nearest, or has a wrong value.
-        """
-        known = asdict(DQNConfig())
-        settings = self.dqn | changes
-        for name, value in settings.items():
-            default = known[one_of("setting", name, known)]
-            if not _is_like(value, default):
-                msg = f"{name} takes values like {default!r}, got {value!r}"
-                raise ValueError(msg)
-        return DQNConfig(**settings)
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Return whether a setting can have this value, by the kind of its default."""
-    match default:
-        case bool():
-            return isinstance(value, bool)
-        case tuple():
-            return isinstance(value, list | tuple)
-        case dict():
-            return isinstance(value, dict)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number or (default is None and value is None)
-
-
-def tasks() -> dict[str, Task]:
-    """Return the tasks of `agents/configs/dqn.toml` by name."""
-    tables = tomllib.loads((CONFIGS / "dqn.toml").read_text())
-    known = [setting.name for setting in fields(Task)]
-    return {
-        name: Task(**{one_of("key", key, known): value for key, value in table.items()})
-        for name, table in tables.items()
-    }
+MARKET = "etf"
+"""The environment that is not a game."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,9 +31,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m agents.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("agent", choices=["dqn"])
-    made.add_argument("--env", required=True, help=f"one of {', '.join(tasks())}")
-    made.add_argument("-n", "--n-timesteps", type=int, help="transitions in all; default: the task's")
+    made.add_argument("agent", help=f"one of {', '.join(learners())}, with -dnn, -cnn or -rnn for another torso")
+    games = ", ".join(train_game.tasks())
+    made.add_argument("--env", default=MARKET, help=f"{MARKET}, the market, or a game for dqn: {games}")
+    made.add_argument("-n", "--n-timesteps", type=int, help="transitions in all; default: the settings'")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--device", default="cpu", help="cpu or cuda")
     made.add_argument("-f", "--log-folder", type=Path, help="default: runs/train/AGENT-ENV-SEED")
@@ -121,21 +44,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tensorboard-log", type=Path)
     made.add_argument("-params", "--hyperparams", nargs="+", default=[], metavar="NAME:VALUE", help="e.g. gamma:0.97")
     made.add_argument("--video", type=Path, help="GIF of an episode with what was learned")
+    market = made.add_argument_group("on the market")
+    add_market_options(market)
+    market.add_argument("--test-year", type=int, help="learn for this year (default: the last of the prices)")
     return made
 
 
-class Random:
-    """Plays any action, for comparison; see `etfgym.policies.Policy`."""
-
-    def __init__(self, actions: int, seed: int) -> None:
-        self._actions, self._rng = actions, np.random.default_rng(seed)
-
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[npt.NDArray[np.int64], Any]:
-        """Return an action for each observation."""
-        del episode_start, deterministic
-        return self._rng.integers(self._actions, size=len(observation)), state
+def add_market_options(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add the options that say which prices."""
+    to.add_argument("--prices", default="builtin", help="builtin, yahoo, world:NAME or a path (CSV, folder, Parquet)")
+    to.add_argument("--universe", metavar="NAME|T1,T2,...", help="tickers, or a name in data/universes.toml")
+    to.add_argument("--train-years", type=int, help="years to train on, a rolling window (default: all there are)")
 
 
 def hyperparams(pairs: list[str]) -> dict[str, Any]:
@@ -159,128 +78,19 @@ def hyperparams(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Note in `folder` what is trained there, and clear away what a killed process had half written.
-
-    Raises:
-        ValueError: If something else was trained there, naming the settings that differ.
-    """
-    settings, file = json.loads(json.dumps(settings)), folder / SETTINGS
-    there = json.loads(file.read_text()) if file.exists() else settings
-    differing = [name for name in settings | there if settings.get(name) != there.get(name)]
-    if differing:
-        told = ", ".join(f"{name} {there.get(name)!r}, not {settings.get(name)!r}" for name in differing)
-        msg = f"{folder} holds a training with {told}; give another --log-folder, or remove this one"
-        raise ValueError(msg)
-    _write(file, settings)
-    for left in folder.glob(".*.part"):
-        left.unlink()
-
-
-def begin_or_resume(
-    checkpoint: Path, envs: VectorEnv[Any, Any, Any], config: DQNConfig, total: int, seed: int, device: str
-) -> DQN:
-    """Return a new agent, or that of the training which was stopped, or finished, in the file `checkpoint`."""
-    if not checkpoint.exists():
-        actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
-        return DQN(envs.single_observation_space, actions, config, seed, device)
-    agent = DQN.resume(checkpoint, device)
-    if agent.transitions >= total:
-        print(f"trained for {agent.transitions:,} transitions already; --n-timesteps above that goes on")
-    else:
-        print(f"going on at {agent.transitions:,} transitions, from {checkpoint}")
-    return agent
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     given = parser().parse_args(arguments)
     try:
-        run(given)
-    except (ValueError, gym.error.Error, ImportError) as error:
+        changes = hyperparams(given.hyperparams)
+        (train_market if given.env == MARKET else train_game).run(given, changes)
+    except (ValueError, OSError, gym.error.Error, ImportError) as error:
         print(f"agents.train: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("agents.train: stopped; the same command goes on from the last checkpoint (--save-freq)", file=sys.stderr)
         return 130
     return 0
-
-
-def run(given: argparse.Namespace) -> None:
-    """Train, evaluate, and write what came of it into the log folder.
-
-    Raises:
-        ValueError: If the command line or the task's settings are wrong, or the folder holds another training.
-    """
-    if given.device == "cpu":
-        torch.set_num_threads(1)  # sums this small only lose by more
-    elif given.device == "cuda" and not torch.cuda.is_available():
-        msg = f"--device cuda: torch {torch.__version__} finds no GPU here; leave --device out"
-        raise ValueError(msg)
-    known = tasks()
-    task = known[one_of("--env", given.env, known)]
-    total = task.n_timesteps if given.n_timesteps is None else whole_number("--n-timesteps", given.n_timesteps, 1)
-    tenth = max(1, total // 10)
-    eval_freq = tenth if given.eval_freq is None else whole_number("--eval-freq", given.eval_freq, 1)
-    save_freq = tenth if given.save_freq is None else whole_number("--save-freq", given.save_freq, 1)
-    episodes = whole_number("--eval-episodes", given.eval_episodes, 2)
-    config = task.config(hyperparams(given.hyperparams))
-    if config.learning_starts >= total:
-        msg = (
-            f"nothing is learned in {total:,} transitions: learning_starts is {config.learning_starts:,}; give more, "
-            f"or -params learning_starts:{max(1, total // 10)}"
-        )
-        raise ValueError(msg)
-    envs = task.make(task.num_envs, task.training)
-    evaluation = task.make(min(16, episodes), task.evaluation)
-    folder = given.log_folder or Path("runs") / "train" / f"{given.agent}-{given.env}-{given.seed}"
-    claim(folder, {"env": given.env, "seed": given.seed, "num_envs": task.num_envs} | asdict(config))
-    agent = begin_or_resume(folder / CHECKPOINT, envs, config, total, given.seed, given.device)
-    curve = folder / "curve.json"
-    points = [point for point in _read(curve) if point["transitions"] <= agent.transitions]
-
-    def validate(transitions: int) -> float:
-        returns = episode_returns(agent, evaluation, max(1, episodes // 5), seed=EVALUATION_SEED + given.seed)
-        points.append({"transitions": transitions, "mean_return": float(returns.mean())})
-        _write(curve, points)
-        return float(returns.mean())
-
-    agent.learn(
-        envs,
-        total,
-        seed=given.seed,
-        validate=validate,
-        check_every=eval_freq,
-        checkpoint=folder / CHECKPOINT,
-        checkpoint_every=save_freq,
-        tensorboard=given.tensorboard_log,
-        progress=agent.transitions < total,
-    )
-    agent.save(folder)
-    result = {"env": task.id, "agent": given.agent, "transitions": agent.transitions, "seed": given.seed}
-    players: dict[str, Policy] = {given.agent: agent, "random": Random(agent.actions, given.seed)}
-    for name, policy in players.items():
-        returns = episode_returns(policy, evaluation, episodes, seed=FINAL_SEED + given.seed)
-        low, high = mean_interval(returns[None], np.random.default_rng(given.seed))
-        result[f"{name}_returns"] = returns.tolist()
-        print(
-            f"{name}: mean return {returns.mean():.1f} over {episodes} whole episodes of {task.id}, "
-            f"95 % interval {low:.1f} to {high:.1f} over episodes, one training (seed {given.seed})"
-        )
-    _write(folder / "result.json", result)
-    print(f"weights, curve and result: {folder}")
-    if given.video is not None:
-        record(agent, gym.make(task.id, render_mode="rgb_array", **task.evaluation), given.video, seed=given.seed)
-        print(f"video: {given.video}")
-
-
-def _read(file: Path) -> Any:
-    return json.loads(file.read_text()) if file.exists() else []
-
-
-def _write(file: Path, content: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda path: path.write_text(json.dumps(content, indent=1)))
 
 
 if __name__ == "__main__":

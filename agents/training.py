@@ -24,8 +24,9 @@ class Training:
     steps: int
     """Transitions."""
     seed: int
-    validate: Callable[[Policy], float]
-    """The mean return in the validation year; the weights with the highest are those the training ends with."""
+    validate: Callable[[Policy], float | None]
+    """Gives the mean return in the validation year: the training ends with the weights that have the highest. Where it
+    gives None, it ends with the last."""
     check_every: int
     """Transitions from one call of `validate` to the next."""
     checkpoint_every: int

@@ -151,9 +151,11 @@ def run(
     more: dict[str, Any] = {"about": reading.about, "looks": looks(out / name / "manifest.json", learners)}
     if not any(fold.in_sample for fold in reading.folds):
         more["controls"] = controls(learners, tables, reading.folds[-1], work, backend, **shape)
+    tuned = sum(agent.tuned for agent in learners.values())
     command = f"python -m backtests.course_table --prices {prices} --reading {name}"
     settings = {"prices": prices, "train": "pooled" if reading.pooled else "per-etf", "seeds": reading.seeds}
-    write_folder(out / name, finished, jobs, tables, command=command, settings=settings, more=more, work=work)
+    told: dict[str, Any] = {"command": command, "settings": settings, "more": more, "tuned": tuned}
+    write_folder(out / name, finished, jobs, tables, work=work, **told)
     return finished
 
 

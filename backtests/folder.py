@@ -39,6 +39,7 @@ def write_folder(
     settings: Mapping[str, Any],
     more: Mapping[str, Any],
     work: Path,
+    tuned: int,
 ) -> None:
     """Write `results.parquet`, `equity.parquet` and `manifest.json` into `out`, each whole or not at all.
 
@@ -53,6 +54,7 @@ def write_folder(
         settings: Of the command.
         more: Further entries of the manifest, such as the controls.
         work: Folder of the finished jobs.
+        tuned: Trainings by which the learners' settings were chosen.
     """
     out.mkdir(parents=True, exist_ok=True)
     folds = sorted({job.fold for job in jobs}, key=lambda fold: fold.test_year)
@@ -69,7 +71,7 @@ def write_folder(
         "tickers": {table.ticker: {"source": table.source, "sha256": table.sha256} for table in tables},
         "train": [_periods(fold, tables) for fold in folds],
         "notes": notes,
-        "trials": trials(jobs),
+        "trials": trials(jobs, tuned),
         "agents": {name: _keep(job, work, out / "agents" / name) for name, job in _examples(jobs).items()},
         "errors": {str(job): error for job, error in finished.errors.items()},
         **more,
@@ -93,9 +95,9 @@ def _keep(job: Job, work: Path, to: Path) -> dict[str, Any]:
     return {"tickers": list(job.tickers), "test_year": job.fold.test_year, "seed": job.seed, "steps": job.steps}
 
 
-def trials(jobs: Sequence[Job]) -> int:
-    """Return how many trainings there are among jobs: what a best Sharpe ratio was the best of."""
-    return len({job.key for job in jobs if job.learner})
+def trials(jobs: Sequence[Job], tuned: int) -> int:
+    """Return how many trainings the best is the best of: those among the jobs, and those of the tuning before."""
+    return len({job.key for job in jobs if job.learner}) + tuned
 
 
 def _periods(fold: Fold, tables: Sequence[PriceTable]) -> dict[str, Any]:

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import etfgym
+from agents.market import CHECKS, INITIAL_CASH
 from agents.registry import SEEDED, Agent
 from backtests.backends import Backend
-from backtests.protocol import CHECKS, INITIAL_CASH, trade_test_year
+from backtests.protocol import trade_test_year
 from etfgym.atomic import write_atomically
 from etfgym.backtest import BacktestResult
 from etfgym.ledger import Costs
@@ -35,7 +36,7 @@ WITHOUT_RESULT = {"report", "stats", "worlds"}
 def code_digest() -> str:
     """Return the SHA-256 of the code that a result depends on: all but reports, learnt worlds and command lines."""
     files = [*ROOT.glob("etfgym/**/*.py"), *ROOT.glob("agents/*.py"), ROOT / "backtests" / "protocol.py"]
-    commands = {"cli.py", "train.py", "tune.py", "video.py"}
+    commands = {"cli.py", "train.py", "train_game.py", "tune.py", "video.py"}
     used = [file for file in sorted(files) if not WITHOUT_RESULT & set(file.parts) and file.name not in commands]
     return hashlib.sha256(b"".join(file.read_bytes() for file in used)).hexdigest()
 
@@ -137,6 +138,7 @@ def run_jobs(
         backend: Where they run.
         desc: Name of the progress bar.
     """
+    folder = folder.resolve()  # a worker may have been started elsewhere
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {table.ticker: table for table in tables}
     total = sum(map(_weight, jobs))
@@ -165,6 +167,8 @@ def run_job(job: Job, tables: Sequence[PriceTable], folder: Path, key: str) -> J
     file, agent, checkpoint, error = (
         folder / f"{key}.{end}" for end in ("parquet", "agent", "checkpoint", "error.txt")
     )
+    if file.exists():  # its worker was lost after it was done
+        return job
     learner = Agent.of(job.learner) if job.learner else None
     try:
         outcomes = trade_test_year(

@@ -30,8 +30,8 @@ from tqdm import tqdm
 
 from agents import dqn_market, registry
 from agents.dqn import DQN
+from agents.market import environment, observation, training
 from backtests.jobs import SETTINGS
-from backtests.protocol import environment, observation, training
 from etfgym import sources
 from etfgym.atomic import write_atomically
 from etfgym.backtest import backtest, backtest_together

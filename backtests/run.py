@@ -7,8 +7,6 @@ python -m backtests.run --prices prices.parquet --universe SPY,QQQ --test-years 
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ from backtests.controls import controls
 from backtests.folder import write_folder
 from backtests.jobs import list_jobs, run_jobs
 from etfgym import sources
-from etfgym.checks import one_of, positive
+from etfgym.checks import one_of, parse_years, positive
 from etfgym.ledger import Costs
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
@@ -59,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = controls(
             learners, tables, folds[-1], asked.out / "jobs", backend, steps=asked.steps, pooled=pooled, costs=Costs()
         )
+    except ConnectionError as error:
+        parser.error(str(error))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings=settings,
         more={"controls": found},
         work=asked.out / "jobs",
+        tuned=sum(agent.tuned for agent in learners.values()),
     )
     try:
         report = write_report(asked.out)
@@ -85,27 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"\n{summary_text(load_results(asked.out))}\n\nreport: {report}")
     return int(bool(finished.errors))
-
-
-def parse_years(text: str) -> list[int]:
-    """Return the years of "2018", "2016-2020" or "2012,2016-2018".
-
-    Raises:
-        ValueError: If it is neither.
-
-    Example:
-        >>> parse_years("2012,2016-2018")
-        [2012, 2016, 2017, 2018]
-    """
-    years: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            msg = f"--test-years must look like 2018, 2016-2020 or 2012,2018, got {text!r}"
-            raise ValueError(msg)
-        years.update(range(first, last + 1))
-    return sorted(years)
 
 
 def _agents(text: str) -> list[str]:
@@ -134,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=positive, help="training transitions of each learner (default: those of its settings)")
     add("--train", choices=("per-etf", "pooled"), default="per-etf", help="a learner for each ETF, or one for all")
     add("--backend", default="process", help=f"where the jobs run: {', '.join(BACKENDS)}")
-    add("--jobs", type=positive, default=os.cpu_count() or 1, help="jobs at a time")
+    add("--jobs", type=positive, help="jobs at a time (default: as many as there are cores, here or in the cluster)")
     add("--address", help="of a Ray or Dask cluster (default: one is started on this machine)")
     add("--out", type=Path, default=Path("runs/backtest"), help="result folder; a stopped run goes on there")
     return parser

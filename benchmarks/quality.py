@@ -28,12 +28,11 @@ from tqdm import tqdm
 
 from agents.sb3 import REWARD_SCALE
 from agents.settings import DQNConfig
-from backtests.run import parse_years
 from benchmarks.curves import Curves, draw
 from benchmarks.harness import Row, add_common, as_json, machine, machine_line, table, write_json
 from benchmarks.learners import Control, EtfYear, Learner, Ours, Point, Problem, Sb3
 from etfgym import sources
-from etfgym.checks import positive
+from etfgym.checks import parse_years, positive
 from etfgym.sources.universes import universe
 from etfgym.splits import Fold, split_by_fold
 from etfgym.stats import mean_interval

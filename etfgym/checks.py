@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import numbers
 import operator
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import TypeAlias
@@ -61,6 +62,27 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def parse_years(text: str) -> list[int]:
+    """Return the years of "2018", "2016-2020" or "2012,2016-2018".
+
+    Raises:
+        ValueError: If it is neither.
+
+    Example:
+        >>> parse_years("2012,2016-2018")
+        [2012, 2016, 2017, 2018]
+    """
+    years: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            msg = f"years must look like 2018, 2016-2020 or 2012,2018, got {text!r}"
+            raise ValueError(msg)
+        years.update(range(first, last + 1))
+    return sorted(years)
 
 
 def real_number(name: str, value: object) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents import train
+from agents import train, train_game
 from agents.dqn import DQN
 
 SHORT = ["dqn", "--env", "cartpole", "-n", "900", "--eval-episodes", "3", "--eval-freq", "200", "--save-freq", "300"]
@@ -56,7 +56,7 @@ def test_a_training_leaves_weights_curve_and_result(whole):
 
 
 def test_one_that_is_interrupted_says_how_to_go_on_and_then_ends_the_same(whole, tmp_path, monkeypatch, capsys):
-    calls, real = [], train.episode_returns
+    calls, real = [], train_game.episode_returns
 
     def interrupted(*arguments, **keywords):
         calls.append(1)
@@ -174,7 +174,7 @@ def test_nothing_in_a_hyperparameter_is_run():
 
 
 def test_every_task_of_the_file_has_settings_that_fit():
-    tasks = train.tasks()
+    tasks = train_game.tasks()
     assert {"cartpole", "lunarlander", "paddle", "breakout"} == set(tasks)
     for task in tasks.values():
         assert task.config({}).learning_starts < task.n_timesteps
@@ -182,7 +182,7 @@ def test_every_task_of_the_file_has_settings_that_fit():
 
 def test_breakout_trains_scores_whole_games_and_makes_a_film(tmp_path, capsys, monkeypatch):
     pytest.importorskip("ale_py", reason="Breakout needs ale-py, the extra `atari`")
-    few = dataclasses.replace(train.tasks()["breakout"], num_envs=2)  # emulators are slow to start
+    few = dataclasses.replace(train_game.tasks()["breakout"], num_envs=2)  # emulators are slow to start
     monkeypatch.setattr(train, "tasks", lambda: {"breakout": few})
     sizes = ["features:16", "batch_size:4", "buffer_size:2000", "learning_starts:200", "train_every:16"]
     film = tmp_path / "film.gif"

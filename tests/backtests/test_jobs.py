@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from agents import market
 from agents.dqn import DQN
 from agents.registry import find
-from backtests import jobs, protocol
+from backtests import jobs
 from backtests.backends import Backend
 from backtests.jobs import Job, list_jobs, run_job, run_jobs
 from etfgym.ledger import Costs
@@ -133,7 +134,7 @@ def test_a_job_that_fails_leaves_its_traceback_and_the_others_go_on(tables, tmp_
 
 def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_ends_the_same(tables, tmp_path, monkeypatch):
     (job,) = list_jobs(named("dqn"), tables[:1], [Fold(2010)], seeds=1, steps=2_000)
-    monkeypatch.setattr(protocol, "CHECKPOINT_EVERY", 1_000)
+    monkeypatch.setattr(market, "CHECKPOINT_EVERY", 1_000)
     whole = run_jobs([job], tables, tmp_path / "whole", ONE)
     resumed = []
     resume = DQN.resume

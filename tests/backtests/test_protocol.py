@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from agents import market
+from agents.market import train
 from agents.registry import FIXED, find, learner
-from backtests import protocol
-from backtests.protocol import trade_test_year, train
+from backtests.protocol import trade_test_year
 from etfgym.ledger import Costs
 from etfgym.prices import PRICE_COLUMNS, PriceTable
 from etfgym.sources import load
@@ -26,7 +27,7 @@ def returns(agent, tables, seed=0, steps=0):
 def test_the_planted_signal_is_found_and_beats_buy_and_hold_out_of_sample_with_every_one_of_5_seeds():
     for seed in range(5):
         world = [make_world("planted", seed)]
-        learned, held = returns("dqn", world, seed, steps=3_000), returns("buy-and-hold", world)
+        learned, held = returns("dqn", world, seed, steps=5_000), returns("buy-and-hold", world)
         assert learned[0] > held[0] + 0.2, f"seed {seed}"
 
 
@@ -58,9 +59,9 @@ def test_the_weights_kept_are_those_of_the_best_validation_year(monkeypatch):
         seen.append([weights.clone() for weights in policy.online.state_dict().values()])
         return [SimpleNamespace(total_return=scores[len(seen) - 1])]
 
-    monkeypatch.setattr(protocol, "backtest_together", scored)
+    monkeypatch.setattr(market, "backtest_together", scored)
     agent = train(learner("dqn"), [make_world("planted", 1)], Fold(YEAR), 0, 1_500, costs=Costs())
-    assert len(seen) == protocol.CHECKS
+    assert len(seen) == market.CHECKS
     for kept, weights in zip(agent.online.state_dict().values(), seen[2], strict=True):
         assert np.array_equal(kept, weights)
     assert not all(np.array_equal(*pair) for pair in zip(seen[2], seen[-1], strict=True))
