@@ -68,6 +68,8 @@ class Backend:
         Raises:
             ConnectionError: If there is no cluster at the address, or its workers take several calls at a time.
         """
+        if not calls:
+            return
         groups = [(list(calls), 1)]
         with BACKENDS[self.name](self) as (keywords, lost):
             while groups:

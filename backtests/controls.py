@@ -15,7 +15,7 @@ import pandas as pd
 
 from agents.registry import Agent
 from backtests.backends import Backend
-from backtests.jobs import Finished, list_jobs, run_jobs
+from backtests.jobs import Finished, Job, list_jobs, run_jobs
 from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
 from etfgym.sources.worlds import make_world, shuffled
@@ -52,16 +52,31 @@ def controls(
         pooled: One training on all tables, instead of one a table.
         costs: What trades cost.
     """
-    planted = [make_world("planted", seed) for seed in range(WORLDS)]
-    mixed = [shuffled(tables[number % len(tables)], number) for number in range(WORLDS)]
-    agents: dict[str, Agent | None] = {**learners, HOLD: None}
     found = []
-    for world, made, year in (("planted", planted, Fold(PLANTED_YEAR)), ("shuffled", mixed, fold)):
-        jobs = list_jobs(agents, made, [year], seeds=SEEDS, steps=steps, pooled=pooled, costs=costs)
+    for world, made, jobs in control_jobs(learners, tables, fold, steps=steps, pooled=pooled, costs=costs):
         finished = run_jobs(jobs, made, folder, backend, desc=f"{world} control")
         results = {name: judge(finished, name, world, pooled=pooled) for name in learners}
         found.append({"world": world, "results": {name: result for name, result in results.items() if result}})
     return found
+
+
+def control_jobs(
+    learners: Mapping[str, Agent],
+    tables: Sequence[PriceTable],
+    fold: Fold,
+    *,
+    steps: int | None,
+    pooled: bool,
+    costs: Costs,
+) -> list[tuple[str, list[PriceTable], list[Job]]]:
+    """Return the name, the tables and the jobs of each control; see `controls` for the arguments."""
+    planted = [make_world("planted", seed) for seed in range(WORLDS)]
+    mixed = [shuffled(tables[number % len(tables)], number) for number in range(WORLDS)]
+    agents: dict[str, Agent | None] = {**learners, HOLD: None}
+    return [
+        (world, made, list_jobs(agents, made, [year], seeds=SEEDS, steps=steps, pooled=pooled, costs=costs))
+        for world, made, year in (("planted", planted, Fold(PLANTED_YEAR)), ("shuffled", mixed, fold))
+    ]
 
 
 def judge(finished: Finished, agent: str, world: str, *, pooled: bool) -> dict[str, Any] | None:

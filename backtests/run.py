@@ -10,17 +10,19 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agents.dqn import devices
-from agents.registry import FIXED, find
+from agents.registry import FIXED, Agent, find
 from backtests.backends import BACKENDS, Backend
 from backtests.controls import controls
 from backtests.folder import write_folder
-from backtests.jobs import list_jobs, run_jobs
+from backtests.jobs import Job, list_jobs, run_jobs
 from etfgym import sources
 from etfgym.checks import one_of, parse_years, positive
 from etfgym.ledger import Costs
+from etfgym.prices import PriceTable
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
 from etfgym.report.tables import summary_text
@@ -30,33 +32,23 @@ from etfgym.splits import Fold, split_by_fold
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the experiment that the command line asks for; return the exit status."""
-    parser = _parser()
+    parser = options("python -m backtests.run", "Train on the past, trade the test years, compare with buy-and-hold.")
     asked = parser.parse_args(arguments)
     try:
-        agents = {name: find(name) for name in _agents(asked.agents)}
-        folds = [Fold(year, asked.train_years) for year in parse_years(asked.test_years)]
-        tickers = universe(asked.universe) if asked.universe else None
-        if asked.prices == "yahoo" and tickers is None:
-            tickers = universe("seed20")
-        device = one_of("--device", asked.device, devices())
-        backend = Backend(asked.backend, asked.jobs, asked.address)
-        tables = sources.load(asked.prices, tickers)
-        for fold in folds:
-            for table in tables:
-                split_by_fold(table, fold)
-        pooled = asked.train == "pooled"
-        jobs = list_jobs(agents, tables, folds, seeds=asked.seeds, steps=asked.steps, pooled=pooled, device=device)
+        spec = read(asked)
         asked.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
+    agents, tables, folds, jobs, backend = spec.agents, spec.tables, spec.folds, spec.jobs, spec.backend
     named = ", ".join(table.ticker for table in tables)
     print(f"{len(jobs)} jobs: {', '.join(agents)} on {named}, test years {', '.join(str(f.test_year) for f in folds)}")
     try:
         finished = run_jobs(jobs, tables, asked.out / "jobs", backend)
         learners = {name: agent for name, agent in agents.items() if agent}
         found = controls(
-            learners, tables, folds[-1], asked.out / "jobs", backend, steps=asked.steps, pooled=pooled, costs=Costs()
-        )
+            learners, tables, folds[-1], asked.out / "jobs", backend,
+            steps=asked.steps, pooled=spec.pooled, costs=Costs(),
+        )  # fmt: skip
     except ConnectionError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
@@ -88,16 +80,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(finished.errors))
 
 
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The experiment that the options ask for."""
+
+    agents: dict[str, Agent | None]
+    """By name; None for a fixed policy."""
+    tables: list[PriceTable]
+    folds: list[Fold]
+    pooled: bool
+    jobs: list[Job]
+    backend: Backend
+
+
+def read(asked: argparse.Namespace) -> Spec:
+    """Return the experiment that the options ask for.
+
+    Raises:
+        ValueError: If an option is wrong, or a table doesn't reach from the training to a test year.
+        OSError: If the prices can't be read.
+        ImportError: If an extra is needed that isn't installed.
+    """
+    agents = {name: find(name) for name in _agents(asked.agents)}
+    folds = [Fold(year, asked.train_years) for year in parse_years(asked.test_years)]
+    tickers = universe(asked.universe) if asked.universe else None
+    if asked.prices == "yahoo" and tickers is None:
+        tickers = universe("seed20")
+    device = one_of("--device", asked.device, devices())
+    backend = Backend(asked.backend, asked.jobs, asked.address)
+    tables = sources.load(asked.prices, tickers)
+    for fold in folds:
+        for table in tables:
+            split_by_fold(table, fold)
+    pooled = asked.train == "pooled"
+    jobs = list_jobs(agents, tables, folds, seeds=asked.seeds, steps=asked.steps, pooled=pooled, device=device)
+    return Spec(agents, tables, folds, pooled, jobs, backend)
+
+
 def _agents(text: str) -> list[str]:
     """Return the agents named, with buy-and-hold among them: nothing is reported without it."""
     return list(dict.fromkeys([*(name.strip() for name in text.split(",")), "buy-and-hold"]))
 
 
-def _parser() -> argparse.ArgumentParser:
+def options(prog: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of an experiment's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m backtests.run",
-        description="Train on the past, trade the test years, compare with buy-and-hold, report.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
     add("--prices", default="builtin", help="builtin, yahoo, world:NAME or a path (CSV, folder of them, Parquet)")
