@@ -127,6 +127,24 @@ def _together(results: Results, accounts: Mapping[str, tuple[pd.Series[float], p
     )
 
 
+def deflated_by_trials(results: Results, agent: str, trials: Sequence[int]) -> Floats:
+    """Return the agent's deflated Sharpe ratio, had there been so many trials; NaN as in `Evidence`.
+
+    Args:
+        results: Of `load_results`.
+        agent: A learner.
+        trials: Numbers of trainings, shape (n,).
+
+    Returns:
+        Probabilities, shape (n,).
+    """
+    returns, spread = (
+        np.asarray(_mean_accounts(_cell_returns(results), agent)[0], np.float64),
+        _spread_of_trials(results),
+    )
+    return np.array([stats.deflated_sharpe(returns, number, spread) if spread > 0 else nan for number in trials])
+
+
 def profiles(results: Results) -> tuple[Floats, dict[str, tuple[Floats, Floats, Floats]]]:
     """Return a grid of differences to buy-and-hold, and for each contender the share of runs above each of them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from etfgym.checks import one_of
 from etfgym.report.curves import daily_curves, draw_drawdown, draw_growth, draw_trades
 from etfgym.report.evidence import profiles
 from etfgym.report.results import HINDSIGHT, HOLD, NO_RANDOMNESS, ONE_RUN, Results
@@ -17,6 +19,16 @@ from etfgym.report.tables import Cell, Comparison, compare, percent, points
 
 INTERVALS = {"mean": "interval", "share": "share_interval"}
 
+HEADINGS = {
+    "returns": "Return of each ticker",
+    "profile": "How many runs beat buy-and-hold by how much",
+    "equity": "Growth of the account",
+    "drawdown": "Drawdown",
+    "trades": "Where it bought and sold",
+    "share": "Share of the hindsight line",
+    "costs": "Costs paid",
+}
+"""Of each figure by its name."""
 MOST_ROWS = 60
 
 
@@ -30,30 +42,61 @@ def write_figures(
         cells: Of `tables.cell_table`, for every agent.
         comparisons: Of `tables.compare`, for every agent.
     """
-    curves = daily_curves(results)
-    rows = _rows(results, cells)
-    drawers: list[tuple[str, str, Callable[[], Drawn | None]]] = [
-        ("returns", "Return of each ticker", lambda: _draw_returns(results, cells, rows, comparisons)),
-        ("profile", "How many runs beat buy-and-hold by how much", lambda: _draw_profile(results, comparisons)),
-        ("equity", "Growth of the account", lambda: draw_growth(results, curves)),
-        ("drawdown", "Drawdown", lambda: draw_drawdown(results, curves)),
-        ("trades", "Where it bought and sold", lambda: draw_trades(results, cells, curves)),
-        ("share", "Share of the hindsight line", lambda: _draw_shares(results, cells, rows, comparisons)),
-        ("costs", "Costs paid", lambda: _draw_costs(results, comparisons)),
-    ]
     folder = results.folder / "figures"
     folder.mkdir(exist_ok=True)
     drawings = []
-    for name, heading, draw in drawers:
+    for name, drawer in _drawers(results, cells, comparisons).items():
         path = folder / f"{name}.png"
         with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-            drawn = draw()
+            drawn = _finish(results, drawer)
             if drawn is None:
                 path.unlink(missing_ok=True)  # of an earlier run of other agents
                 continue
-            drawn.figure.supxlabel(_conditions(results), fontsize=8, color=SOFT)
-            drawings.append(write_drawing(drawn, path, heading))
+            drawings.append(write_drawing(drawn, path, HEADINGS[name]))
     return drawings
+
+
+def draw(
+    name: str, results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
+) -> Drawn | None:
+    """Draw one of `HEADINGS` without writing it; None if the results don't allow it.
+
+    Args:
+        name: Of the figure.
+        results: As for `write_figures`.
+        cells: See there.
+        comparisons: See there.
+
+    Raises:
+        ValueError: If there is no such figure.
+    """
+    drawers = _drawers(results, cells, comparisons)
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        return _finish(results, drawers[one_of("figure", name, drawers)])
+
+
+def _drawers(
+    results: Results, cells: Mapping[str, Sequence[Cell]], comparisons: Mapping[str, Comparison]
+) -> dict[str, Callable[[], Drawn | None]]:
+    curves = functools.cache(lambda: daily_curves(results))
+    rows = functools.cache(lambda: _rows(results, cells))
+    return {
+        "returns": lambda: _draw_returns(results, cells, rows(), comparisons),
+        "profile": lambda: _draw_profile(results, comparisons),
+        "equity": lambda: draw_growth(results, curves()),
+        "drawdown": lambda: draw_drawdown(results, curves()),
+        "trades": lambda: draw_trades(results, cells, curves()),
+        "share": lambda: _draw_shares(results, cells, rows(), comparisons),
+        "costs": lambda: _draw_costs(results, comparisons),
+    }
+
+
+def _finish(results: Results, drawer: Callable[[], Drawn | None]) -> Drawn | None:
+    """Return the figure with what must stand beside any return."""
+    drawn = drawer()
+    if drawn is not None:
+        drawn.figure.supxlabel(_conditions(results), fontsize=8, color=SOFT)
+    return drawn
 
 
 def _conditions(results: Results) -> str:

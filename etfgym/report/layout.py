@@ -33,6 +33,12 @@ class Table:
     rows: Sequence[Sequence[Entry]]
     foot: Sequence[Sequence[Entry]] = ()
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The texts, the first column as index; what sums up comes last."""
+        texts = [[entry.text for entry in row] for row in (*self.rows, *self.foot)]
+        return pd.DataFrame(texts, columns=list(self.columns)).set_index(self.columns[0])
+
 
 def _number(value: float, form: str = "{:,.0f}") -> Entry:
     return Entry("-" if math.isnan(value) else form.format(value), value)

@@ -10,10 +10,11 @@ import base64
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -90,11 +91,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure before it is written, with a caption that says what to look for."""
+    """A figure before it is written, with a caption that says what to look for; a notebook shows it."""
 
-    figure: Figure
+    figure: Figure = field(repr=False)
     caption: str
-    marks: Sequence[Mark]
+    marks: Sequence[Mark] = field(repr=False)
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+            self.figure.savefig(picture, format="png")
+        return picture.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
