@@ -97,7 +97,7 @@ READINGS = {
     ),
     "with-costs": Reading(
         "out of sample, 0.1 % a trade, beside a buy-and-hold with the agent's daily limit: one DQN on all ETFs",
-        ("dqn-counterfactual", *FIXED),
+        ("dqn-counterfactual", HOLD, "ramped-buy-and-hold", "ma-cross", "hindsight"),
         tuple(map(Fold, YEARS)),
         seeds=10,
         pooled=True,

@@ -77,7 +77,7 @@ def write_folder(
         **more,
     }
     _write_table(out / "results.parquet", finished.results)
-    _write_table(out / "equity.parquet", finished.equity)
+    _write_table(out / "equity.parquet", finished.equity.round({"equity": 2}))  # to the cent
     write_atomically(out / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1)))
 
 
@@ -112,4 +112,4 @@ def _periods(fold: Fold, tables: Sequence[PriceTable]) -> dict[str, Any]:
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    write_atomically(path, lambda part: frame.to_parquet(part, index=False, compression="zstd"))
+    write_atomically(path, lambda part: frame.to_parquet(part, index=False, compression="zstd", compression_level=15))
