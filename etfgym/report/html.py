@@ -108,7 +108,8 @@ def _cautions(results: Results, comparisons: Mapping[str, Comparison]) -> Iterat
     """Yield what a reader must know before believing anything, the runner's notes first."""
     yield from map(str, results.manifest["notes"])
     if errors := results.manifest.get("errors"):
-        yield f"{len(errors)} job{'s' * (len(errors) != 1)} failed and are missing here, such as {next(iter(errors))}."
+        number = "1 job failed and is" if len(errors) == 1 else f"{len(errors)} jobs failed and are"
+        yield f"{number} missing here, such as {next(iter(errors))}."
     yield from (control.warning for control in results.controls if not control.passed)
     held = comparisons[HOLD]
     if len(results.years) == 1:

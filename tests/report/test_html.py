@@ -114,6 +114,13 @@ def test_conclusion_cautions_tables_figures_meaning_and_making_come_in_this_orde
         "can't carry a claim",
         "dqn was run with 3 seeds: intervals from fewer than 10 are rough.",
         "All agents against buy-and-hold",
+        "How sure that is",
+        "dqn alone against buy-and-hold: SPA p",
+        "Probability of backtest overfitting: not applicable, as there is one learner only",
+        "Trials not recorded, so no deflated Sharpe ratio.",
+        "Controls: where it is known what must come out",
+        "not run",
+        "Risk and trading of one account",
         "ETF by ETF",
         "Figures",
         "Look for dots",
@@ -129,6 +136,50 @@ def test_conclusion_cautions_tables_figures_meaning_and_making_come_in_this_orde
     places = [text.find(words) for words in wanted]
     assert -1 not in places, wanted[places.index(-1)]
     assert places == sorted(places)
+
+
+def test_the_evidence_has_a_row_for_each_agent_with_intervals_or_why_there_is_none(page):
+    [table] = [rows for kind, rows in page.tables if "evidence" in kind]
+    rows = {row[0]: row for row in table[1:]}
+    assert list(rows) == list(AGENTS[:-1])  # hindsight needs none
+    assert re.fullmatch(r"[+-]\d+\.\d to [+-]\d+\.\d %", rows["dqn"][3])
+    assert rows["ma-cross"][3] == rows[HOLD][3] == "no randomness"
+    assert rows[HOLD][8:] == ["-", "-", "-"]
+    assert rows["dqn"][10] == "-"  # trials were not recorded
+    assert {row["Agent"] for row in page.rows("risk")} == set(AGENTS)
+
+
+def test_trials_controls_failed_jobs_and_a_second_learner_show(make_folder, tmp_path):
+    control = {"mean": 0.2, "hold": 0.1, "difference": 0.1, "interval": [0.05, 0.15], "seeds": 2, "cells": 6}
+    control |= {"first": "2019-01-02", "last": "2019-12-31", "passed": False}
+    more = {
+        "trials": 1234,
+        "errors": {"dqn on SPY, seed 9": "MemoryError"},
+        "controls": [{"world": "shuffled", "results": {"dqn": control}}],
+    }
+    returns = returns_of(["SPY", "QQQ"]) | {("ppo", ticker, 2019): [0.2, 0.3, 0.4] for ticker in ("SPY", "QQQ")}
+    page = Page(write_report(make_folder(tmp_path, returns, days=60, more=more)))
+    assert "Trials: 1,234 trainings were run, tuning included." in page.text
+    assert "1 job failed and are missing here" not in page.text
+    assert "1 job failed and is missing here, such as dqn on SPY, seed 9." in page.text
+    assert "dqn failed the control on shuffled returns" in page.text
+    assert [row["Passed"] for row in page.rows("controls")] == ["NO", "not run"]
+    [duel] = [rows[1] for kind, rows in page.tables if "duels" in kind]
+    assert duel[:4] == ["dqn", "ppo", "2", "3"]
+    assert "The 2 learners together against buy-and-hold" in page.text
+    deflated = {row["Agent"]: row["Deflated Sharpe"] for row in page.rows("evidence")}
+    assert re.fullmatch(r"[01]\.\d\d", deflated["dqn"])
+    assert deflated[HOLD] == "-"
+
+
+def test_a_report_of_days_that_were_trained_on_says_so(make_folder, tmp_path):
+    train = [{"test_year": 2019, "train_start": "2010-01-02", "train_end": "2019-12-31", "test_start": "2019-01-02"}]
+    returns = {("dqn", "SPY", 2019): [0.2, 0.3], (HOLD, "SPY", 2019): [0.1]}
+    page = Page(write_report(make_folder(tmp_path, returns, more={"train": train})))
+    assert "IN SAMPLE 2019-01-11" in page.text
+    assert "Nothing can be said of dqn" in page.text
+    assert "No agent saw a price" not in page.text
+    assert "out of sample" not in page.text
 
 
 def test_columns_are_sorted_by_buttons_that_say_how_they_are_sorted(page):
@@ -191,7 +242,7 @@ def test_buy_and_hold_alone_makes_a_page_without_a_claim(make_folder, tmp_path):
 
 
 def test_a_page_that_can_not_be_finished_leaves_the_old_one(make_folder, tmp_path, monkeypatch):
-    folder = make_folder(tmp_path, returns_of(["SPY"]))
+    folder = make_folder(tmp_path, {(HOLD, "SPY", 2019): [0.1]})
     before = write_report(folder).read_bytes()
 
     def fail(*_, **__):
@@ -205,7 +256,7 @@ def test_a_page_that_can_not_be_finished_leaves_the_old_one(make_folder, tmp_pat
 
 
 def test_the_same_folder_gives_the_same_page(make_folder, tmp_path):
-    folder = make_folder(tmp_path, returns_of(["SPY"]))
+    folder = make_folder(tmp_path, {("dqn", "SPY", 2019): [0.2, 0.3], (HOLD, "SPY", 2019): [0.1]})
     assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
 
 

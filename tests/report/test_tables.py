@@ -1,6 +1,8 @@
 """The tables and the sentence: what is said, and what is not said without its doubt."""
 
 import json
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etfgym.report.evidence import weigh
+from etfgym.report.evidence import Evidence, Together, weigh
 from etfgym.report.results import load_results
-from etfgym.report.tables import cell_table, compare, conclude, percent, points, summary_text
+from etfgym.report.tables import (
+    PROVISO,
+    PROVISO_OF_YEARS,
+    Comparison,
+    cell_table,
+    compare,
+    conclude,
+    p_value,
+    percent,
+    points,
+    summary_text,
+)
+from etfgym.stats import NO_INTERVAL, Interval, paired_difference_interval
 
 HOLD = "buy-and-hold"
 SIX = ("SPY", "QQQ", "IWM", "EFA", "TLT", "GLD")
@@ -153,6 +167,97 @@ def test_an_agent_without_randomness_needs_no_seeds(make_folder, tmp_path):
     folder = make_folder(tmp_path, returns)
     assert compare(load_results(folder), "ma-cross").interval_text == "no randomness"
     assert said(folder, "ma-cross").startswith("ma-cross did worse than buy-and-hold")
+
+
+def judged(interval=(0.01, 0.05), spa=0.01, *, together=None, learners=("dqn",), fooled=False, **changes):
+    """Return the sentence on a comparison of six ETFs and ten seeds with these figures."""
+    found = Comparison(
+        agent="dqn", kind="ETF", in_sample=False, cells=6, years=1, seeds=(10, 10), first=date(2019, 1, 2),
+        last=date(2019, 12, 31), mean=0.13, interval=Interval(0.1, 0.16), median=0.13, hold_mean=0.1, hold_median=0.1,
+        difference=0.03, difference_interval=Interval(*interval), whole_years=False, wins=4, share=float("nan"),
+        share_interval=NO_INTERVAL, measures={},
+    )  # fmt: skip
+    nothing = {"iqm": 0.0, "iqm_interval": NO_INTERVAL, "improvement": 0.5, "improvement_interval": NO_INTERVAL}
+    nothing |= {"sharpe": 0.0, "sharpe_interval": NO_INTERVAL, "reality_check": 0.5, "deflated": 0.5}
+    evidence = Evidence(agent="dqn", spa=spa, **nothing)
+    all_learners = Together(
+        learners=learners, spa=spa if together is None else together, reality_check=0.5, overfitting=0.5,
+        no_overfitting="",
+    )  # fmt: skip
+    return conclude(replace(found, **changes), evidence, all_learners, fooled=fooled)
+
+
+def test_a_win_needs_the_interval_and_the_test_of_daily_returns():
+    assert judged().startswith("dqn beat buy-and-hold here: it won 4 of 6 ETFs, mean return +13.0 %")
+    assert (
+        "mean difference +3.0 points (95 % interval +1.0 to +5.0), SPA p = 0.010, 10 seeds, 2019-01-02 to" in judged()
+    )
+    doubtful = judged(spa=0.41)
+    assert doubtful.startswith("No evidence that dqn beats buy-and-hold: it won")
+    assert "SPA p = 0.41" in doubtful
+    assert "above zero, but the SPA test of the daily returns does not rule out luck" in doubtful
+    assert judged(spa=float("nan")).startswith("No evidence")
+    assert "SPA p not available" in judged(spa=float("nan"))
+
+
+def test_of_several_learners_the_win_must_hold_for_all_of_them_together():
+    two = ("dqn", "ppo")
+    assert judged(together=0.02, learners=two).startswith("dqn beat buy-and-hold here")
+    luck = judged(together=0.2, learners=two)
+    assert luck.startswith("No evidence that dqn beats buy-and-hold: ")
+    assert "SPA p = 0.010, p = 0.20 for the 2 learners together" in luck
+    assert "learners" not in judged(together=0.2)
+
+
+def test_a_win_on_shuffled_returns_takes_back_the_win_on_real_ones_and_nothing_else():
+    assert judged(fooled=True).startswith("No evidence that dqn beats buy-and-hold, as it beats it on shuffled returns")
+    assert judged((-0.05, -0.01), fooled=True).startswith("dqn did worse than buy-and-hold: ")
+    assert "shuffled" not in judged((-0.01, 0.01), fooled=True)
+
+
+def test_a_loss_needs_the_interval_alone():
+    assert judged((-0.05, -0.01), spa=1.0).startswith("dqn did worse than buy-and-hold: ")
+    assert judged((-0.05, 0.01)).startswith("No evidence that dqn beats buy-and-hold: ")
+
+
+def test_few_cells_or_one_seed_carry_no_claim_whatever_the_test_says():
+    few = judged(cells=5)
+    assert few.startswith("No evidence that dqn beats buy-and-hold: ")
+    assert "5 ETFs are too few for any" in few
+    assert judged(NO_INTERVAL, seeds=(1, 1)).startswith("No evidence that dqn beats buy-and-hold, as one seed can't")
+
+
+@pytest.mark.parametrize("interval", [(0.01, 0.05), (-0.05, -0.01), (-0.01, 0.01)])
+def test_nothing_is_said_of_days_that_were_trained_on(interval):
+    assert judged(interval, in_sample=True).startswith("Nothing can be said of dqn, as it was trained on the days")
+
+
+def test_whole_years_are_drawn_where_there_are_six_and_the_sentence_says_so(make_folder, tmp_path):
+    years = range(2014, 2020)
+    returns = {(HOLD, ticker, year): [0.1] for ticker in SIX[:3] for year in years}
+    luck = np.random.default_rng(0).normal(0, 0.1, 6)
+    returns |= {
+        ("dqn", t, year): [0.1 + luck[year - 2014], 0.101 + luck[year - 2014]] for t in SIX[:3] for year in years
+    }
+    results = load_results(make_folder(tmp_path, returns, days=5))
+    whole = compare(results, "dqn")
+    assert whole.whole_years
+    assert not compare(results, "dqn", year=2014).whole_years
+    apart = paired_difference_interval(
+        results.scores["dqn"].to_numpy(), np.full(18, 0.1), np.random.default_rng(0), clusters=None
+    )
+    assert np.diff(whole.difference_interval) > 1.3 * np.diff(apart)  # what moves together is not 18 independent cells
+    assert judged(whole_years=True).endswith(PROVISO_OF_YEARS)
+    assert judged().endswith(PROVISO)
+
+
+def test_a_p_value_is_never_zero():
+    assert [p_value(p) for p in (0.0, 0.0123, 0.4142, float("nan"))] == [
+        "< 0.001",
+        "= 0.012",
+        "= 0.41",
+        "not available",
+    ]
 
 
 @pytest.mark.parametrize("dqn", [0.0, 0.1, 0.2])
