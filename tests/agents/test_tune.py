@@ -59,7 +59,7 @@ def test_the_best_settings_are_a_table_that_counts_its_trainings(tmp_path, quick
     assert run(tmp_path, 5) == 0
     ((name, table),) = tomllib.loads((tmp_path / "best.toml").read_text()).items()
     assert (name, table["like"], table["tuned"]) == ("dqn-tuned", "dqn", 5 * 2)
-    assert table["settings"] == max(quick, key=lambda settings: Search.score(None, settings, 1))
+    assert table["settings"] == max(list(quick), key=lambda settings: Search.score(None, settings, 1))
     assert "validation years 2008-01-01 to 2009-12-03" in capsys.readouterr().out
 
 
