@@ -33,6 +33,8 @@ class Duel:
     hold_mean: float
     interval: Interval
     """Of the difference of the means, for other cells and seeds of the kind."""
+    left_out: int
+    """Cells that both traded, but not beside the same buy-and-hold."""
     improvement: float
     """Probability that a run of `agent` ends above one of `other` in the same cell, ties half."""
     improvement_interval: Interval
@@ -41,7 +43,8 @@ class Duel:
 def duel(results: Results, agent: str, others: Results, other: str) -> Duel | None:
     """Compare two agents where buy-and-hold earned the same beside both; None if that is nowhere.
 
-    Runs are paired by seed. Two agents' luck is independent, so any pairing gives the difference its true spread.
+    Runs are paired by seed. Where two agents' luck is independent, any pairing gives the difference its true spread;
+    where a seed is the same luck to both, this one does.
 
     Args:
         results: With `agent`.
@@ -51,7 +54,7 @@ def duel(results: Results, agent: str, others: Results, other: str) -> Duel | No
     """
     own, hold, _ = agent_scores(results, agent)
     its, its_hold, _ = agent_scores(others, other)
-    cells = own.index.intersection(its.index)
+    both = cells = own.index.intersection(its.index)
     cells = cells[np.abs(hold[cells].to_numpy() - its_hold[cells].to_numpy()) <= SAME]
     if cells.empty:
         return None
@@ -83,6 +86,7 @@ def duel(results: Results, agent: str, others: Results, other: str) -> Duel | No
             clusters=year_clusters(cells),
             deterministic={agent, other} <= NO_RANDOMNESS,
         ),
+        left_out=len(both) - len(cells),
         improvement=stats.probability_of_improvement(*matrices),
         improvement_interval=stats.probability_of_improvement_interval(*matrices, new_rng(), groups),
     )

@@ -72,7 +72,7 @@ def write_report(folder: str | Path) -> Path:
         headlines=[comparisons[agent] for agent in results.headliners],
         percent=percent,
         points=points,
-        cautions=list(_cautions(results, comparisons)),
+        cautions=list(cautions(results, comparisons)),
         summary=summary_table(results, comparisons),
         evidence=evidence_table(results, comparisons, evidence),
         evidence_notes=evidence_notes(results, together),
@@ -104,7 +104,7 @@ def _duels(results: Results) -> Table | None:
     return duel_table(duels) if duels else None
 
 
-def _cautions(results: Results, comparisons: Mapping[str, Comparison]) -> Iterator[str]:
+def cautions(results: Results, comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     """Yield what a reader must know before believing anything, the runner's notes first."""
     yield from map(str, results.manifest["notes"])
     if errors := results.manifest.get("errors"):

@@ -132,7 +132,7 @@ def evidence_notes(results: Results, together: Together) -> list[str]:
     who = f"{together.learners[0]} alone" if one else f"The {len(together.learners)} learners together"
     tests = (
         f"{who} against {HOLD}: SPA p {p_value(together.spa)}, Reality Check p {p_value(together.reality_check)}: how "
-        f"likely {'a' if one else 'the best'} lead as large as this is where {'it' if one else 'none'} is truly better."
+        f"likely {'its' if one else 'the best'} lead, or a larger one, is if in truth there is none."
     )
     notes = [tests]
     if together.no_overfitting:

@@ -40,10 +40,11 @@ LOOKS = {
     "random": Look("#CC79A7", "X", (0, (2, 1)), "xxxx"),
     HINDSIGHT: Look("#56B4E9", "D", "solid", "++++"),
 }
+LEARNER_COLOURS = ("#0072B2", "#D55E00", "#7F7F7F")
 LEARNER_LOOKS = tuple(
     Look(colour, marker, dashes, hatch)
     for marker, dashes, hatch in (("o", "solid", ""), ("v", (0, (5, 1)), "\\\\\\\\"), ("P", (0, (1, 1)), "||||"))
-    for colour in ("#0072B2", "#D55E00", "#7F7F7F")
+    for colour in LEARNER_COLOURS
 )
 SOFT = "#5b6670"
 FAINT = "#9aa3ad"

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from etfgym.atomic import write_atomically
 from etfgym.nets import files
-from etfgym.report.figures import COLOURS, LEARNER_COLOURS, STYLE
 from etfgym.report.results import HOLD
+from etfgym.report.style import LEARNER_COLOURS, LOOKS, STYLE
 from etfgym.tasks import tabular
 from etfgym.tasks.fit import Fitting, draw_curve
 from etfgym.tasks.outcome import Outcome, Setup
@@ -290,8 +290,8 @@ def draw_roc(truth: Rows, verdicts: Mapping[str, Verdict], file: Path, leaves: s
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(10.0, 4.6), layout="constrained")
         curves, matrix = figure.subplots(1, 2, width_ratios=(3, 2))
-        curves.plot([0, 1], [0, 1], color=COLOURS[HOLD], linestyle=":", label="the same for all, AUC 0.500")
-        colours = [LEARNER_COLOURS[0], *list(COLOURS.values())[1:]]
+        curves.plot([0, 1], [0, 1], color=LOOKS[HOLD].colour, linestyle=":", label="the same for all, AUC 0.500")
+        colours = [LEARNER_COLOURS[0], *[look.colour for look in LOOKS.values()][1:]]
         for (name, each), colour in zip(verdicts.items(), colours, strict=True):
             false, true, _ = roc_curve(truth, each.score)
             curves.plot(false, true, color=colour, label=f"{name}, AUC {each.area:.3f}")

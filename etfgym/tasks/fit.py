@@ -191,7 +191,7 @@ def draw_curve(histories: Sequence[tuple[str, History]], file: Path, title: str)
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from etfgym.report.figures import LEARNER_COLOURS, STYLE
+    from etfgym.report.style import LEARNER_COLOURS, STYLE
 
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(7.0, 4.0), layout="constrained")

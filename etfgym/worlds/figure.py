@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from etfgym.atomic import write_atomically
-from etfgym.report.figures import STYLE
+from etfgym.report.style import STYLE
 
 if TYPE_CHECKING:
     from etfgym.worlds.report import Report

@@ -169,6 +169,7 @@ def test_a_duel_between_folders_leaves_out_cells_where_buy_and_hold_differs(make
     first, second = (
         load_results(make_folder(tmp_path / name, returns)) for name, returns in (("one", one), ("other", other))
     )
-    assert duel(first, "a", second, "b").cells == 1
+    found = duel(first, "a", second, "b")
+    assert (found.cells, found.left_out) == (1, 1)
     none = load_results(make_folder(tmp_path / "none", {(HOLD, "SPY", 2018): [0.1], ("b", "SPY", 2018): [0.0]}))
     assert duel(first, "a", none, "b") is None
