@@ -136,7 +136,7 @@ def options(prog: str, description: str) -> argparse.ArgumentParser:
     )
     add("--test-years", default="2017-2018", help="2018, 2016-2020 or 2012,2018; each is traded once, out of sample")
     add("--train-years", type=positive, help="years to train on, a rolling window (default: all there are, expanding)")
-    add("--agents", default=",".join(("dqn", *FIXED)), help="buy-and-hold is always added")
+    add("--agents", default=",".join(("dqn", "dqn-counterfactual", *FIXED)), help="buy-and-hold is always added")
     add("--seeds", type=positive, default=10, help="trainings of each learner, draws of the random agent")
     add("--device", default="cpu", help="where the learners learn: cpu or cuda")
     add("--steps", type=positive, help="training transitions of each learner (default: those of its settings)")
