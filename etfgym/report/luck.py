@@ -19,8 +19,8 @@ SUBSETS = 10
 """Choices of seeds over which the width of an interval is averaged."""
 
 
-def claims(results: Results, agent: str) -> pd.DataFrame:
-    """Return what each seed alone would have reported: a row a seed.
+def claims(results: Results, agent: str, *, year: int | None = None) -> pd.DataFrame:
+    """Return what each seed alone would have reported, of one test year or of all (None): a row a seed.
 
     Columns: `own` and `hold`, mean returns over the cells; `difference`, of the two; `won`, the share of cells in which
     the seed ended above buy-and-hold. All are fractions.
@@ -28,8 +28,9 @@ def claims(results: Results, agent: str) -> pd.DataFrame:
     Args:
         results: Of `load_results`.
         agent: A learner, or another agent in which chance plays a part.
+        year: A test year.
     """
-    scores, hold, _ = agent_scores(results, agent)
+    scores, hold, _ = agent_scores(results, agent, year=year)
     cells = scores.dropna(axis=1)  # a seed that lacks a cell is not comparable
     gaps = cells.sub(hold, axis=0)
     return pd.DataFrame(

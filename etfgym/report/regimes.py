@@ -51,7 +51,7 @@ def regime_table(results: Results, agent: str, table: PriceTable) -> pd.DataFram
 
     A row a regime: `days`; `own` and `hold`, the profits of those days in percent of the initial cash, per test year,
     so that the rows add up to the mean return; `low` and `high`, the 95 % interval of `own` over seeds, NaN where there
-    is none; `invested`, the share of evenings on which the agent held anything.
+    is none; `invested`, the mean share of the agent's account that was in units on those evenings.
 
     Args:
         results: Of `load_results`.
@@ -66,8 +66,7 @@ def regime_table(results: Results, agent: str, table: PriceTable) -> pd.DataFram
         msg = f"{agent} did not trade {table.ticker}; it traded {', '.join(sorted(set(results.runs['ticker'])))}"
         raise ValueError(msg)
     known = regimes(table)
-    own = _days(results, agent, table.ticker).join(known, on="eve")
-    hold = _days(results, HOLD, table.ticker).join(known, on="eve")
+    own, hold = (_days(results, name, table).join(known, on="eve") for name in (agent, HOLD))
     years = len(scores)
     held = (hold.groupby(REGIME)["profit"].sum() / years).to_dict()
     rows = []
@@ -77,17 +76,18 @@ def regime_table(results: Results, agent: str, table: PriceTable) -> pd.DataFram
         rows.append(
             dict(zip(REGIME, regime, strict=True))
             | {"days": days["date"].nunique(), "own": by_seed.mean(), "low": low, "high": high}
-            | {"hold": held[regime], "invested": float((days["held"] > 0).mean())}
+            | {"hold": held[regime], "invested": float(days["invested"].mean())}
         )
     return pd.DataFrame(rows).set_index(REGIME)
 
 
-def _days(results: Results, agent: str, ticker: str) -> pd.DataFrame:
-    """Return each run's days with the evening before, units held over that night, and profit in percent of the cash."""
+def _days(results: Results, agent: str, table: PriceTable) -> pd.DataFrame:
+    """Return each run's days with the evening before, the share in units then, and profit in percent of the cash."""
     equity = results.equity
-    own = equity[(equity["agent"] == agent) & (equity["ticker"] == ticker)]
+    own = equity[(equity["agent"] == agent) & (equity["ticker"] == table.ticker)]
+    close = own["date"].map(pd.Series(table.close, table.dates))
+    own = own.assign(invested=own["units"] * close / own["equity"])
     runs = own.groupby(["year", "seed"])
-    first = runs["equity"].transform("first")
-    profit = 100 * runs["equity"].diff() / first
-    days = own.assign(profit=profit, eve=runs["date"].shift(1), held=runs["units"].shift(1))
-    return days[days["eve"].notna()]
+    own["profit"] = 100 * runs["equity"].diff() / runs["equity"].transform("first")
+    own["invested"], own["eve"] = runs["invested"].shift(1), runs["date"].shift(1)
+    return own[own["eve"].notna()]

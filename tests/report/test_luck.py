@@ -28,6 +28,14 @@ def test_each_seed_claims_its_own_mean_beside_that_of_buy_and_hold(results):
     assert len(found) == 8
 
 
+def test_one_year_can_be_looked_at_alone(make_folder, tmp_path):
+    returns = {("dqn", "SPY", 2018): [0.1, 0.3], ("dqn", "SPY", 2019): [0.2, 0.4]}
+    returns |= {("buy-and-hold", "SPY", year): [0.1] for year in (2018, 2019)}
+    results = load_results(make_folder(tmp_path, returns))
+    assert claims(results, "dqn")["difference"].tolist() == pytest.approx([0.05, 0.25])
+    assert claims(results, "dqn", year=2019)["difference"].tolist() == pytest.approx([0.1, 0.3])
+
+
 def test_a_seed_that_lacks_a_cell_claims_nothing(make_folder, tmp_path):
     returns = {("dqn", "QQQ", 2018): [0.1, 0.2, 0.3], ("dqn", "SPY", 2018): [0.1, 0.2]}
     returns |= {("buy-and-hold", ticker, 2018): [0.1] for ticker in ("QQQ", "SPY")}
