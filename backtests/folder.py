@@ -77,7 +77,7 @@ def write_folder(
         **more,
     }
     _write_table(out / "results.parquet", finished.results)
-    _write_table(out / "equity.parquet", finished.equity.round({"equity": 2}))  # to the cent
+    _write_table(out / "equity.parquet", finished.equity.round({"equity": 2, "cash": 2}))  # to the cent
     write_atomically(out / "manifest.json", lambda path: path.write_text(json.dumps(manifest, indent=1)))
 
 

@@ -216,6 +216,7 @@ def daily_rows(job: Job, outcome: BacktestResult) -> pd.DataFrame:
             "seed": np.full(days, job.seed),
             "date": outcome.dates.astype("datetime64[s]"),
             "equity": outcome.curves.equity,
+            "cash": outcome.curves.cash,
             "units": outcome.curves.units,
             "filled": outcome.curves.filled,
         }
