@@ -1,6 +1,6 @@
 """What an experiment will take, before it is run: jobs, core-hours, and hours on so many machines.
 
-python -m backtests.plan --agents dqn,ppo --test-years 2011-2020 --seeds 10 --nodes 1,4,16 --cores 8
+python -m backtests.plan --agents dqn,sb3-ppo --test-years 2011-2020 --seeds 10 --nodes 1,4,16 --cores 8
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from etfgym.checks import positive
 from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
 
-LONG = 4_000
-"""Transitions of the longer of two trainings that are timed; the shorter has half of them. Both learn: the line through
-their times tells what a transition costs and what a training costs besides."""
-REPEATS = 3
+LONG = 12_000
+"""Transitions of the longer of two trainings that are timed; the shorter has half of them. Both are longer than the
+random steps before learning starts: the line through their times tells what a transition costs and what a training
+costs besides."""
+REPEATS = 2
 NOTE = f"""Measured on this machine by the processor's clock: {REPEATS} times two short trainings of each learner, of up
 to {LONG:,} transitions, carried over to the full length on a line. The ranges are those of the {REPEATS}. Other
 cores differ; starting up, and agents that don't learn (seconds), aren't counted. No test year was looked at."""

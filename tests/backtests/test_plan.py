@@ -34,7 +34,7 @@ def quick(monkeypatch):
 def test_it_counts_jobs_carries_the_measured_cost_over_and_says_the_hours_of_so_many_machines(quick, tmp_path, capsys):
     assert main([*SMALL, "--out", str(tmp_path / "never")]) == 0
     said = capsys.readouterr().out
-    assert quick == [2_000] + [2_000, 4_000] * plan.REPEATS  # the first, in which code is compiled, isn't counted
+    assert quick == [5_500] + [5_500, 11_000] * plan.REPEATS  # the first, in which code is compiled, isn't counted
     rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line}
     # 2 years x 2 seeds, and for each control 6 tables x 2 seeds; 3 + 11,000 / 100 core-seconds each
     assert rows["dqn"] == ["28", "0", "28", "11,000", "113.0", "±", "0.0", "0.88"]
