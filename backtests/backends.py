@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -166,15 +166,17 @@ def _dask(backend: Backend) -> Iterator[Opened]:
             return LOST if isinstance(out, KilledWorker) else super().retrieve_result_callback(out)
 
     with dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}), ExitStack() as stack:
-        address = backend.address or stack.enter_context(
-            LocalCluster(  # type: ignore[no-untyped-call]
+        address: Any = backend.address
+        if address is None:
+            address = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=backend.jobs or cpu_count(),
                 threads_per_worker=1,
                 memory_limit=0,  # none, as on the other backends
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )
-        )
+            stack.enter_context(suppress(TimeoutError))  # of closing: what doesn't end in time was killed
+            stack.callback(address.close)
         client = stack.enter_context(Client(address))  # type: ignore[no-untyped-call]
         if any(threads > 1 for threads in client.nthreads().values()):
             msg = "a job needs a process of its own: start the Dask workers with --nthreads 1"
