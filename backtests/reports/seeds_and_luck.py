@@ -102,8 +102,8 @@ figure.align_ylabels()
 #
 # The deflated Sharpe ratio: the probability that the true Sharpe ratio of the mean account is above what the best of so
 # many trainings without any skill would show. It asks for more than zero, not for more than buy-and-hold: in rising
-# years whoever holds has a good one. And it takes the trainings' own spread for the size of luck: seeds that resemble one
-# another leave the best of them little. How many were run, tuning included, comes from the manifest.
+# years whoever holds has a good one. And it takes the trainings' own spread for the size of luck: seeds that resemble
+# one another leave the best of them little. How many were run, tuning included, comes from the manifest.
 
 # %%
 trials = sorted({2, 10, 100, 1000, 10_000, results.trials or 2})
