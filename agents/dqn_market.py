@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gymnasium as gym
@@ -42,15 +43,16 @@ def learn(settings: Mapping[str, Any], training: Training, prepare: Callable[[DQ
         agent = learner(envs.single_observation_space, 5, DQNConfig(**settings), training.seed, training.device)
         if prepare is not None:
             prepare(agent)
-    agent.learn(
-        envs,
-        training.steps,
-        seed=training.seed,
-        validate=lambda _: training.validate(agent),
-        check_every=training.check_every,
-        checkpoint=training.checkpoint,
-        checkpoint_every=training.checkpoint_every,
-    )
+    with TemporaryDirectory() as scratch:  # new episodes start after a checkpoint, so that there must be one
+        agent.learn(
+            envs,
+            training.steps,
+            seed=training.seed,
+            validate=lambda _: training.validate(agent),
+            check_every=training.check_every,
+            checkpoint=training.checkpoint or Path(scratch) / "checkpoint",
+            checkpoint_every=training.checkpoint_every,
+        )
     return agent
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents import train
+from agents import market, train
 from agents.dqn import DQN
 from agents.market import training
 from agents.registry import Agent, find, learner, learners
@@ -105,6 +105,13 @@ def test_a_variant_has_what_its_parent_has_but_for_what_it_says():
     parent, variant = learner("dqn"), learner("dqn-dueling")
     assert variant.settings == {**parent.settings, "dueling": True}
     assert (variant.num_envs, variant.environment) == (parent.num_envs, parent.environment)
+
+
+def test_with_a_checkpoint_or_without_it_is_the_same_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(market, "CHECKPOINT_EVERY", 600)
+    given = learner("dqn"), load("world:planted:1"), Fold(2010), 0, 1_500
+    without, with_one = (market.train(*given, costs=Costs(), checkpoint=file) for file in (None, tmp_path / "one"))
+    assert torch.equal(without.online.flat, with_one.online.flat)
 
 
 def test_an_agent_that_keeps_its_last_weights_is_not_validated():
