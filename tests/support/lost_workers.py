@@ -41,7 +41,7 @@ def kill_worker(mark):
 
 
 def call(folder, what):
-    """Run a job, the first learner's after its worker was killed once; or return a number: 3 kills its worker always."""
+    """Run a job, the first learner's after a kill; or return a number: 3 kills its worker always."""
     if isinstance(what, int):
         if what == 3:
             kill_worker(folder / "always.mark")
