@@ -12,8 +12,8 @@ from typing import Any
 
 from etfgym.stats import Interval
 
-WORLDS = {"planted": "must beat buy-and-hold", "shuffled": "must not beat buy-and-hold"}
-"""World and what is expected of every agent on it."""
+WORLDS = {"planted": "a win", "shuffled": "no win"}
+"""World and what is expected of every agent on it, against buy-and-hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from matplotlib.ticker import StrMethodFormatter
 from etfgym import metrics
 from etfgym.report.results import HINDSIGHT, HOLD, NO_RANDOMNESS, Results
 from etfgym.report.style import FAINT, LOOKS, Drawn, Mark, look
-from etfgym.report.tables import Cell, percent
+from etfgym.report.tables import Cell, percent, points
 
 MOST_PANELS_ALONE = 6
 MOST_TRADE_CELLS = 4
@@ -74,7 +74,7 @@ def draw_drawdown(results: Results, curves: pd.DataFrame) -> Drawn:
 def _small_multiples(results: Results, curves: pd.DataFrame, column: str, caption: str) -> Drawn:
     """Draw a panel for each ticker, headed by the mean over tickers where there are many."""
     shown = curves[curves["agent"] != HINDSIGHT]
-    tickers = sorted(set(shown["ticker"]))
+    tickers = sorted(shown["ticker"].unique())
     overview = len(tickers) > MOST_PANELS_ALONE
     across = min(len(tickers), 5 if overview else 2)
     down = -(-len(tickers) // across)
@@ -143,8 +143,8 @@ def _day_marks(axes: Axes, ticker: str, by_agent: Mapping[str, pd.DataFrame], mo
     for agent, bands in values.items():
         for number, (mean, low, high) in enumerate(bands[["mean", "min", "max"]].to_numpy(np.float64)):
             if not np.isnan(mean):
-                spread = f" (seeds {low:+.1f} to {high:+.1f})" if high > low else ""
-                texts[number] += f"\n{agent} {mean:+.1f} %{spread}"
+                spread = f" (seeds {points(low / 100)} to {points(high / 100)})" if high > low else ""
+                texts[number] += f"\n{agent} {points(mean / 100)} %{spread}"
     ends = zip(date2num(firsts["date"]) - 0.5, date2num(lasts["date"]) + 0.5, texts, strict=True)
     return [Mark(axes, (float(first), float(last)), None, text) for first, last, text in ends]
 

@@ -132,7 +132,8 @@ class Drawing:
 def write_drawing(drawn: Drawn, path: Path, heading: str) -> Drawing:
     """Write a figure as PNG, whole or not at all, and return it with its SVG and the places of its tooltips."""
     figure = drawn.figure
-    figure.draw_without_rendering()
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
     figure.set_layout_engine("none")  # laid out once; both files and the tooltips agree
     write_atomically(path, lambda part: figure.savefig(part, format="png"))
     text = io.StringIO()

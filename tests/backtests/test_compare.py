@@ -82,7 +82,7 @@ def test_what_the_report_says_of_each_folder_is_said(tmp_path, capsys):
         "Trials: 12 trainings were run",
         "dqn alone against buy-and-hold: SPA p",
         "Risk and trading of one account",
-        "shuffled must not beat buy-and-hold - not run",
+        "shuffled no win - not run",
         "No evidence that dqn beats buy-and-hold: it won 3 of 3 ETFs",
     ):
         assert words in said, words

@@ -94,7 +94,8 @@ def test_every_figure_carries_seeds_dates_costs_and_buy_and_hold(two):
     [(["SPY"], [2018, 2019], 1), ([f"T{n}" for n in range(7)], [2019], 2)],
 )
 def test_any_size_is_drawn_without_a_warning(make_folder, tmp_path, tickers, years, seeds):
-    assert len(write_figures(*prepared(make_folder(tmp_path, some_returns(tickers, years, seeds))))) == 7
+    returns = some_returns(tickers, years, seeds, ["dqn", HOLD, "hindsight"])
+    assert len(write_figures(*prepared(make_folder(tmp_path, returns)))) == 7
 
 
 def test_more_than_60_cells_are_drawn_one_row_a_ticker(make_folder, tmp_path):
