@@ -186,6 +186,13 @@ class Row:
     seeds: int
     first: str
     last: str
+    years: tuple[int, ...]
+
+    @property
+    def days(self) -> str:
+        """What was traded: from a day to a day, or years that don't follow each other."""
+        several = len(self.years) < self.years[-1] - self.years[0] + 1
+        return ", ".join(map(str, self.years)) if several else f"{self.first} to {self.last}"
 
     @property
     def wins(self) -> int:
@@ -216,6 +223,7 @@ def row(runs: pd.DataFrame, agent: str, *, pooled: bool) -> Row:
         scores.shape[1],
         str(own["test_start"].min().date()),
         str(own["test_end"].max().date()),
+        tuple(sorted(set(own["test_start"].dt.year))),
     )
 
 
@@ -243,7 +251,7 @@ def table(readings: Mapping[str, pd.DataFrame]) -> str:
                 [
                     name,
                     agent,
-                    f"{found.first} to {found.last}",
+                    found.days,
                     str(found.seeds),
                     *_cells(found.own.mean(), _summary(found.own)),
                     *_cells(found.hold.mean(), _summary(found.hold)),

@@ -54,6 +54,14 @@ def test_the_table_has_the_courses_figures_and_ours_with_dates_seeds_and_interva
     assert ours.endswith("1 of 2 |")
 
 
+def test_years_that_do_not_follow_each_other_are_named():
+    scores, hold = [[0.1, 0.2]], [0.1]
+    days = [
+        row(runs_of(scores, hold, years), "dqn-counterfactual", pooled=True).days for years in ([2015, 2019], [2015])
+    ]
+    assert days == ["2015, 2019", "2015-01-02 to 2015-12-31"]
+
+
 def test_the_course_won_by_what_its_means_say():
     assert COURSE.mean - COURSE_HOLD.mean == pytest.approx(4.1675)
 
