@@ -77,7 +77,7 @@ def test_the_interquartile_mean_leaves_out_the_lucky_run(make_folder, tmp_path):
 
 
 def test_the_deflated_sharpe_ratio_takes_trials_from_the_manifest_and_spread_from_the_seeds(make_folder, tmp_path):
-    results = folder_of(make_folder, tmp_path, dqn=[0.3, 0.1, -0.2], ppo=[0.5, 0.2])
+    results = folder_of(make_folder, tmp_path, dqn=[0.03, 0.0, -0.02], ppo=[0.05, -0.01])
     found, _ = weigh(results)
     ratios = []
     for _, run in results.equity.query(f"agent != '{HOLD}'").groupby(["agent", "seed"]):
