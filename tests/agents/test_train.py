@@ -64,7 +64,7 @@ def test_one_that_is_interrupted_says_how_to_go_on_and_then_ends_the_same(whole,
             raise KeyboardInterrupt
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(train, "episode_returns", interrupted)
+    monkeypatch.setattr(train_game, "episode_returns", interrupted)
     assert run(tmp_path) == 130
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.endswith("stopped; the same command goes on from the last checkpoint (--save-freq)")
@@ -183,7 +183,7 @@ def test_every_task_of_the_file_has_settings_that_fit():
 def test_breakout_trains_scores_whole_games_and_makes_a_film(tmp_path, capsys, monkeypatch):
     pytest.importorskip("ale_py", reason="Breakout needs ale-py, the extra `atari`")
     few = dataclasses.replace(train_game.tasks()["breakout"], num_envs=2)  # emulators are slow to start
-    monkeypatch.setattr(train, "tasks", lambda: {"breakout": few})
+    monkeypatch.setattr(train_game, "tasks", lambda: {"breakout": few})
     sizes = ["features:16", "batch_size:4", "buffer_size:2000", "learning_starts:200", "train_every:16"]
     film = tmp_path / "film.gif"
     arguments = ["dqn", "--env", "breakout", "-n", "400", "--save-freq", "200", "--eval-episodes", "2"]

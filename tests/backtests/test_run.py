@@ -87,7 +87,7 @@ def test_the_summary_ends_with_the_report_and_has_dates_seeds_and_interval(out, 
     [
         (["--test-years", "2018-2016"], "years must look like 2018, 2016-2020 or 2012,2018, got '2018-2016'"),
         (["--test-years", "soon"], "years must look like"),
-        (["--agents", "dqm"], "agent must be one of 'dqn', 'buy-and-hold'"),
+        (["--agents", "dqm"], "agent must be one of 'dqn', 'dqn-counterfactual'"),
         (["--test-years", "2030"], "SP500: can't test on 2030 with bars from 1999-01-04 to 2018-12-31"),
         (["--universe", "SPX"], "SPX: not in builtin"),
         (["--prices", "nowhere.parquet"], "nowhere.parquet: no such file"),

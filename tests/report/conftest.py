@@ -23,7 +23,7 @@ def _one_run(rng: np.random.Generator, days: pd.DatetimeIndex, total_return: flo
     return pd.DataFrame({"date": days, "equity": equity, "units": units, "filled": np.diff(units, prepend=0)})
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_resamples():
     """Draw fewer resamples than a report does: what is told here does not hang on the last digit of an interval."""
     with pytest.MonkeyPatch.context() as patch:
