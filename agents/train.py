@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-n", "--n-timesteps", type=int, help="transitions in all; default: the settings'")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--device", default="cpu", help="cpu or cuda")
-    made.add_argument("-f", "--log-folder", type=Path, help="default: runs/train/AGENT-ENV-SEED")
+    made.add_argument("-f", "--log-folder", type=Path, help="default: one of its own under runs/train")
     made.add_argument("--eval-freq", type=int, help="transitions from one evaluation to the next; default: -n / 10")
     made.add_argument("--eval-episodes", type=int, default=50, help="whole episodes in the last evaluation")
     made.add_argument("--save-freq", type=int, help="transitions from one checkpoint to the next; default: -n / 10")
