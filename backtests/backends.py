@@ -151,6 +151,7 @@ def _dask(backend: Backend) -> Iterator[Opened]:
     from distributed import Client, LocalCluster
     from distributed.scheduler import KilledWorker
     from joblib._dask import DaskDistributedBackend
+    from tornado.ioloop import PeriodicCallback
 
     class Workers(DaskDistributedBackend):  # type: ignore[misc]
         def effective_n_jobs(self, n_jobs: int) -> int:
@@ -165,11 +166,13 @@ def _dask(backend: Backend) -> Iterator[Opened]:
         def retrieve_result_callback(self, out: Any) -> Any:
             return LOST if isinstance(out, KilledWorker) else super().retrieve_result_callback(out)
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}), ExitStack() as stack:
+    settings = {"distributed.scheduler.allowed-failures": ATTEMPTS - 1, "distributed.deploy.lost-worker-timeout": "5s"}
+    with dask.config.set(settings), ExitStack() as stack:
         address: Any = backend.address
         if address is None:
+            number = backend.jobs or cpu_count()
             address = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=backend.jobs or cpu_count(),
+                n_workers=number,
                 threads_per_worker=1,
                 memory_limit=0,  # none, as on the other backends
                 dashboard_address=None,
@@ -177,6 +180,10 @@ def _dask(backend: Backend) -> Iterator[Opened]:
             )
             stack.enter_context(suppress(TimeoutError))  # of closing: what doesn't end in time was killed
             stack.callback(address.close)
+            # A worker that dies while it starts isn't made anew by its nanny, but it is when it is asked for again.
+            again = PeriodicCallback(lambda: address.scale(number), 5_000)
+            address.loop.add_callback(again.start)
+            stack.callback(address.loop.add_callback, again.stop)
         client = stack.enter_context(Client(address))  # type: ignore[no-untyped-call]
         if any(threads > 1 for threads in client.nthreads().values()):
             msg = "a job needs a process of its own: start the Dask workers with --nthreads 1"

@@ -7,6 +7,7 @@ is started anew is little, as long as it has no job to run.
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 
@@ -35,8 +36,9 @@ def write(folder, backend):
 
 
 def kill_worker(mark):
-    """Kill the process at work, but leave a mark that it was there."""
+    """Leave a mark, and kill this process; a bit later, as Dask is slow to heal from a worker that dies as it starts."""
     mark.touch()
+    time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
