@@ -178,8 +178,7 @@ def _dask(backend: Backend) -> Iterator[Opened]:
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )
-            stack.enter_context(suppress(TimeoutError))  # of closing: what doesn't end in time was killed
-            stack.callback(address.close)
+            stack.callback(_close, address)
             # A worker that dies while it starts isn't made anew by its nanny, but it is when it is asked for again.
             again = PeriodicCallback(lambda: address.scale(number), 5_000)
             address.loop.add_callback(again.start)
@@ -189,6 +188,11 @@ def _dask(backend: Backend) -> Iterator[Opened]:
             msg = "a job needs a process of its own: start the Dask workers with --nthreads 1"
             raise ConnectionError(msg)
         yield {"backend": Workers(client=client), "pre_dispatch": backend.jobs or "n_jobs"}, ()
+
+
+def _close(cluster: Any) -> None:
+    with suppress(TimeoutError):  # what doesn't end in time was killed
+        cluster.close()
 
 
 def _reach(backend: Backend) -> None:

@@ -36,7 +36,7 @@ def write(folder, backend):
 
 
 def kill_worker(mark):
-    """Leave a mark, and kill this process; a bit later, as Dask is slow to heal from a worker that dies as it starts."""
+    """Leave a mark, and kill this process; not at once, as Dask heals slowly from workers that die as they start."""
     mark.touch()
     time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)
