@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -290,6 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         done = {name: run(name, tables, asked.out, asked.work, backend, asked.prices) for name in names}
+    except ConnectionError as error:
+        parser.error(str(error))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -316,7 +317,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=RESULTS, help="where each reading's result folder is written")
     add("--work", type=Path, default=Path("runs/course_table"), help="finished jobs; a stopped run goes on from them")
     add("--backend", default="process", help=f"where the jobs run: {', '.join(BACKENDS)}")
-    add("--jobs", type=positive, default=os.cpu_count() or 1, help="jobs at a time")
+    add("--jobs", type=positive, help="jobs at a time (default: as many as there are cores, here or in the cluster)")
     add("--address", help="of a Ray or Dask cluster")
     return parser
 

@@ -169,6 +169,7 @@ def run_job(job: Job, tables: Sequence[PriceTable], folder: Path, key: str) -> J
     )
     if file.exists():  # its worker was lost after it was done
         return job
+    error.unlink(missing_ok=True)  # of an earlier try
     learner = Agent.of(job.learner) if job.learner else None
     try:
         outcomes = trade_test_year(
@@ -183,8 +184,7 @@ def run_job(job: Job, tables: Sequence[PriceTable], folder: Path, key: str) -> J
     days = pa.Table.from_pandas(pd.concat([daily_rows(job, outcome) for outcome in outcomes]), preserve_index=False)
     days = days.replace_schema_metadata({"results": json.dumps(rows), "job": json.dumps(asdict(job))})
     write_atomically(file, lambda path: pq.write_table(days, path))
-    for leftover in (checkpoint, error):
-        leftover.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return job
 
 
