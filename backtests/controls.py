@@ -18,11 +18,11 @@ from backtests.backends import Backend
 from backtests.jobs import Finished, Job, list_jobs, run_jobs
 from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
+from etfgym.report.results import HOLD
 from etfgym.sources.worlds import make_world, shuffled
 from etfgym.splits import Fold
 from etfgym.stats import paired_difference_interval
 
-HOLD = "buy-and-hold"
 WORLDS = 6
 """Tables of each control: the fewest that an interval over them may claim something with."""
 PLANTED_YEAR = 2010

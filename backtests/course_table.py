@@ -25,13 +25,14 @@ import pandas as pd
 
 from agents.registry import FIXED, Agent, find
 from backtests.backends import BACKENDS, Backend
-from backtests.controls import HOLD, controls
+from backtests.controls import controls
 from backtests.folder import write_folder
 from backtests.jobs import Finished, list_jobs, run_jobs
 from etfgym import sources
 from etfgym.checks import one_of, positive
 from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
+from etfgym.report.results import HOLD
 from etfgym.report.tables import percent, points
 from etfgym.sources.universes import universe
 from etfgym.splits import Fold, split_by_fold

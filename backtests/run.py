@@ -15,18 +15,17 @@ from pathlib import Path
 
 from agents.dqn import devices
 from agents.registry import FIXED, Agent, find
+from agents.train_market import load
 from backtests.backends import BACKENDS, Backend
 from backtests.controls import controls
 from backtests.folder import write_folder
 from backtests.jobs import Job, list_jobs, run_jobs
-from etfgym import sources
 from etfgym.checks import one_of, parse_years, positive
 from etfgym.ledger import Costs
 from etfgym.prices import PriceTable
 from etfgym.report.html import write_report
 from etfgym.report.results import load_results
 from etfgym.report.tables import summary_text
-from etfgym.sources.universes import universe
 from etfgym.splits import Fold, split_by_fold
 
 
@@ -103,12 +102,9 @@ def read(asked: argparse.Namespace) -> Spec:
     """
     agents = {name: find(name) for name in _agents(asked.agents)}
     folds = [Fold(year, asked.train_years) for year in parse_years(asked.test_years)]
-    tickers = universe(asked.universe) if asked.universe else None
-    if asked.prices == "yahoo" and tickers is None:
-        tickers = universe("seed20")
     device = one_of("--device", asked.device, devices())
     backend = Backend(asked.backend, asked.jobs, asked.address)
-    tables = sources.load(asked.prices, tickers)
+    tables = load(asked.prices, asked.universe)
     for fold in folds:
         for table in tables:
             split_by_fold(table, fold)
